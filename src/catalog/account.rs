@@ -1,0 +1,192 @@
+//! The account: who may come in, from where, with what, to which folders, and what may be done there.
+//!
+//! Judging these facts is left to `auth` (who) and `access` (may).
+
+use ipnet::IpNet;
+
+use crate::clock::UnixMillis;
+use crate::ids::Name;
+use crate::path::VirtualPath;
+
+/// A partner's or a user's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// A disabled account cannot sign in; its sessions are closed.
+    pub enabled: bool,
+    /// After this moment it counts as disabled.
+    pub expires_at: Option<UnixMillis>,
+    /// `None`: signing in by password is impossible.
+    pub password: Option<PasswordHash>,
+    /// Keys that let it in; at most [`super::limits::KEYS_MAX`].
+    pub keys: Vec<AuthorizedKey>,
+    /// The mount at `/`; with no grants of its own it allows everything.
+    pub home: Option<Mount>,
+    /// Further mounts; what their grants do not allow is denied.
+    pub mounts: Vec<Mount>,
+    /// Networks it may come from; empty: any.
+    pub sources: Vec<IpNet>,
+    /// The most sessions at one time on one node; `None`: the service's limit alone.
+    pub sessions_max: Option<u32>,
+}
+
+/// An argon2id hash in PHC string form (`$argon2id$v=19$...`); never the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+/// A public key that lets an account in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizedKey {
+    /// `algorithm base64` as in an `authorized_keys` line, without options and comment; parsed once at the border.
+    pub key: String,
+    /// For people.
+    pub comment: String,
+    /// After this moment it lets nobody in.
+    pub expires_at: Option<UnixMillis>,
+}
+
+/// A storage's folder at a virtual path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where the account sees it; `/` for the home.
+    pub at: VirtualPath,
+    /// The storage that holds the files.
+    pub storage: Name,
+    /// The folder below the storage's root (itself normalised: `/` is the root); made when first needed.
+    pub folder: VirtualPath,
+    /// What may be done below `at`. `None`: everything on the home, nothing on a further mount.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// What may be done at a virtual path and below it. Deny beats allow, silence is deny.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The path and all below it; lies within its mount.
+    pub path: VirtualPath,
+    /// Allowed operations.
+    pub allow: Operations,
+    /// Denied operations; they win over any allowance.
+    pub deny: Operations,
+}
+
+/// What can be done to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// Read a file's bytes.
+    Read,
+    /// See a folder's entries.
+    List,
+    /// Make a new file.
+    Write,
+    /// Replace a file, or write into an existing one.
+    Overwrite,
+    /// Write at an existing file's end.
+    Append,
+    /// Move from or to a path.
+    Rename,
+    /// Remove a file or a link.
+    Delete,
+    /// Make a folder.
+    MakeFolder,
+    /// Remove a folder.
+    RemoveFolder,
+    /// Change mode, times or size.
+    SetAttributes,
+    /// Make symbolic and hard links.
+    Links,
+}
+
+impl Operation {
+    /// All, in the order of their bits, which never changes.
+    pub const ALL: [Self; 11] = [
+        Self::Read,
+        Self::List,
+        Self::Write,
+        Self::Overwrite,
+        Self::Append,
+        Self::Rename,
+        Self::Delete,
+        Self::MakeFolder,
+        Self::RemoveFolder,
+        Self::SetAttributes,
+        Self::Links,
+    ];
+
+    /// The word used in the API, the CLI, events and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Write => "write",
+            Self::Overwrite => "overwrite",
+            Self::Append => "append",
+            Self::Rename => "rename",
+            Self::Delete => "delete",
+            Self::MakeFolder => "make-folder",
+            Self::RemoveFolder => "remove-folder",
+            Self::SetAttributes => "set-attributes",
+            Self::Links => "links",
+        }
+    }
+
+    /// The operation that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.word() == word)
+    }
+}
+
+/// A set of operations.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Operations(u16);
+
+impl Operations {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// All.
+    pub const ALL: Self = Self((1 << Operation::ALL.len()) - 1);
+
+    /// The set with `operation` in it.
+    #[must_use]
+    pub fn with(self, operation: Operation) -> Self {
+        Self(self.0 | 1 << operation as u16)
+    }
+
+    /// Whether `operation` is in it.
+    pub fn contains(self, operation: Operation) -> bool {
+        self.0 & (1 << operation as u16) != 0
+    }
+
+    /// Those in it, in the order of [`Operation::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Operation> {
+        Operation::ALL
+            .into_iter()
+            .filter(move |operation| self.contains(*operation))
+    }
+
+    /// The bits, for the stored form.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set of stored bits; bits that this build does not know are refused.
+    pub fn from_bits(bits: u16) -> Option<Self> {
+        (bits & !Self::ALL.0 == 0).then_some(Self(bits))
+    }
+}
+
+impl FromIterator<Operation> for Operations {
+    fn from_iter<I: IntoIterator<Item = Operation>>(operations: I) -> Self {
+        operations.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(Operation::word)).finish()
+    }
+}

@@ -1,0 +1,28 @@
+//! WHAT is replicated: objects, the transactions that change them, and the view that everybody reads.
+//!
+//! Pure: no I/O, no clock, no randomness. How commands reach every node is left to the cluster crate; what a view
+//! permits, to `access`; JSON, to `admin`.
+
+pub mod account;
+pub mod administrator;
+pub mod api_token;
+pub mod apply;
+pub mod command;
+pub mod host_key;
+pub mod limits;
+pub mod service;
+pub mod settings;
+pub mod storage;
+pub mod stored;
+pub mod view;
+
+pub use account::{Account, AuthorizedKey, Grant, Mount, Operation, Operations, PasswordHash};
+pub use administrator::{Administrator, Role};
+pub use api_token::ApiToken;
+pub use apply::Catalog;
+pub use command::{Actor, Command, Expected, Outcome, Refusal, Transaction};
+pub use host_key::HostKey;
+pub use service::{Service, ServiceKind, ServiceOverride};
+pub use settings::Settings;
+pub use storage::{Durability, Storage};
+pub use view::{Kind, Object, ObjectKey, Spec, View};

@@ -1,0 +1,165 @@
+//! The view: an immutable picture of the catalog at a revision, shared by everybody who reads.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::{Account, Administrator, ApiToken, HostKey, Service, Settings, Storage};
+use crate::clock::UnixMillis;
+use crate::ids::Name;
+
+/// What kind of thing an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Who may transfer.
+    Account,
+    /// Who may administer.
+    Administrator,
+    /// A bearer secret of an administrator.
+    ApiToken,
+    /// A port.
+    Service,
+    /// An SSH identity.
+    HostKey,
+    /// Where files live.
+    Storage,
+    /// The rest.
+    Settings,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Administrator,
+        Self::ApiToken,
+        Self::Service,
+        Self::HostKey,
+        Self::Storage,
+        Self::Settings,
+    ];
+
+    /// The word used in paths, rows, files and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Administrator => "administrator",
+            Self::ApiToken => "api-token",
+            Self::Service => "service",
+            Self::HostKey => "host-key",
+            Self::Storage => "storage",
+            Self::Settings => "settings",
+        }
+    }
+
+    /// The kind that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Names one object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ObjectKey {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name, unique within the kind.
+    pub name: Name,
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} `{}`", self.kind.word(), self.name)
+    }
+}
+
+/// What an object says, with who said it when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object<T> {
+    /// Its name.
+    pub name: Name,
+    /// What it says.
+    pub spec: T,
+    /// The revision of its last change; its ETag.
+    pub revision: u64,
+    /// Who changed it last: an administrator's name, or `root@NODE`.
+    pub changed_by: String,
+    /// When, by the clock of the node that proposed it.
+    pub changed_at: UnixMillis,
+}
+
+/// The content of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "one variant a kind, named as the kind")]
+pub enum Spec {
+    Account(Account),
+    Administrator(Administrator),
+    ApiToken(ApiToken),
+    Service(Service),
+    HostKey(HostKey),
+    Storage(Storage),
+    Settings(Settings),
+}
+
+impl Spec {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Account(_) => Kind::Account,
+            Self::Administrator(_) => Kind::Administrator,
+            Self::ApiToken(_) => Kind::ApiToken,
+            Self::Service(_) => Kind::Service,
+            Self::HostKey(_) => Kind::HostKey,
+            Self::Storage(_) => Kind::Storage,
+            Self::Settings(_) => Kind::Settings,
+        }
+    }
+}
+
+/// A shelf of one kind.
+pub type Shelf<T> = OrdMap<Name, Arc<Object<T>>>;
+
+/// The catalog at a revision. Cloning is O(1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "one shelf a kind, named as the kind")]
+pub struct View {
+    /// The last applied log index; objects' own revisions are at most this.
+    pub revision: u64,
+    pub accounts: Shelf<Account>,
+    pub administrators: Shelf<Administrator>,
+    pub api_tokens: Shelf<ApiToken>,
+    pub services: Shelf<Service>,
+    pub host_keys: Shelf<HostKey>,
+    pub storages: Shelf<Storage>,
+    pub settings: Shelf<Settings>,
+}
+
+impl View {
+    /// The account `name`.
+    pub fn account(&self, name: &str) -> Option<&Arc<Object<Account>>> {
+        self.accounts.get(name)
+    }
+
+    /// The cluster's settings, or the defaults.
+    pub fn settings(&self) -> Settings {
+        self.settings
+            .get(super::settings::SETTINGS_NAME)
+            .map(|object| object.spec.clone())
+            .unwrap_or_default()
+    }
+
+    /// The revision of an object, if it exists.
+    pub fn revision_of(&self, key: &ObjectKey) -> Option<u64> {
+        let name = &key.name;
+        match key.kind {
+            Kind::Account => self.accounts.get(name).map(|object| object.revision),
+            Kind::Administrator => self.administrators.get(name).map(|object| object.revision),
+            Kind::ApiToken => self.api_tokens.get(name).map(|object| object.revision),
+            Kind::Service => self.services.get(name).map(|object| object.revision),
+            Kind::HostKey => self.host_keys.get(name).map(|object| object.revision),
+            Kind::Storage => self.storages.get(name).map(|object| object.revision),
+            Kind::Settings => self.settings.get(name).map(|object| object.revision),
+        }
+    }
+}

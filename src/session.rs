@@ -1,0 +1,232 @@
+//! Sessions: who is signed in here, by what, from where; and the registry that lists, limits and closes them.
+//!
+//! Proving who somebody is, is left to `auth`; deciding that a session must end, to `reconcile`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::clock::UnixMillis;
+use crate::ids::{Name, SessionId};
+
+/// What let a session in; judged again against each new view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A password; holds SHA-256 of the stored hash that it matched, so that any change of the password shows.
+    Password {
+        /// SHA-256 of the PHC string.
+        hash_digest: [u8; 32],
+    },
+    /// A public key, as `algorithm base64`.
+    Key {
+        /// As in [`crate::catalog::AuthorizedKey::key`].
+        key: String,
+        /// `SHA256:...`, for people.
+        fingerprint: String,
+    },
+}
+
+/// A proven identity: what `auth` gives and a session starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The account.
+    pub account: Name,
+    /// The proof.
+    pub credential: Credential,
+}
+
+/// Why a session was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// What let it in is no longer valid; the text says what.
+    Revoked(String),
+    /// An administrator closed it.
+    Administrator,
+    /// The service was removed or switched off.
+    ServiceOff,
+    /// The node stops.
+    Stopping,
+}
+
+impl std::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Revoked(what) => write!(f, "revoked: {what}"),
+            Self::Administrator => f.write_str("closed by an administrator"),
+            Self::ServiceOff => f.write_str("the service was switched off"),
+            Self::Stopping => f.write_str("the node is stopping"),
+        }
+    }
+}
+
+/// One signed-in session. Immutable but for its counters and its end.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id, unique over all nodes.
+    pub id: SessionId,
+    /// Who.
+    pub principal: Principal,
+    /// The service's name.
+    pub service: Name,
+    /// `sftp`.
+    pub protocol: &'static str,
+    /// The client's address and port.
+    pub peer: SocketAddr,
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// Bytes that the client has sent into files.
+    pub bytes_in: AtomicU64,
+    /// Bytes of files sent to the client.
+    pub bytes_out: AtomicU64,
+    closed: watch::Sender<Option<CloseReason>>,
+    reason: OnceLock<CloseReason>,
+}
+
+impl Session {
+    /// Fails once the session was closed; cheap, asked before each operation, read, write and publish.
+    pub fn check(&self) -> Result<(), CloseReason> {
+        match self.reason.get() {
+            None => Ok(()),
+            Some(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Resolves when the session is closed.
+    pub async fn closed(&self) -> CloseReason {
+        let mut closed = self.closed.subscribe();
+        loop {
+            if let Some(reason) = closed.borrow_and_update().clone() {
+                return reason;
+            }
+            if closed.changed().await.is_err() {
+                return CloseReason::Stopping;
+            }
+        }
+    }
+
+    /// Closes it; the first reason stays.
+    pub fn close(&self, reason: CloseReason) {
+        let reason = self.reason.get_or_init(|| reason).clone();
+        self.closed.send_replace(Some(reason));
+    }
+
+    /// The account's name.
+    pub fn account(&self) -> &Name {
+        &self.principal.account
+    }
+}
+
+/// What a new session is made of.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Who.
+    pub principal: Principal,
+    /// The service's name.
+    pub service: Name,
+    /// `sftp`.
+    pub protocol: &'static str,
+    /// The client's address and port.
+    pub peer: SocketAddr,
+    /// Now.
+    pub started_at: UnixMillis,
+    /// The most sessions of the account on this node.
+    pub account_max: Option<u32>,
+    /// The most sessions of the service on this node.
+    pub service_max: u32,
+}
+
+/// Why a session was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitReached {
+    /// The account's limit on this node.
+    Account,
+    /// The service's limit on this node.
+    Service,
+}
+
+/// All live sessions of this node.
+#[derive(Debug, Default)]
+pub struct Registry {
+    live: Mutex<BTreeMap<SessionId, Arc<Session>>>,
+    begun: AtomicU64,
+}
+
+/// Holds a session in its registry; dropping it takes the session out.
+#[derive(Debug)]
+pub struct Registered {
+    session: Arc<Session>,
+    registry: Arc<Registry>,
+}
+
+impl Registered {
+    /// The session.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.session.id);
+    }
+}
+
+impl Registry {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Arc<Session>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a session with the id `id` (128 random bits), within the limits. The caller judges it again against
+    /// the latest view *after* this call, so that no revocation falls between.
+    pub fn register(self: &Arc<Self>, id: SessionId, new: NewSession) -> Result<Registered, LimitReached> {
+        let mut live = self.lock();
+        let of_account = live
+            .values()
+            .filter(|session| session.principal.account == new.principal.account)
+            .count();
+        if new.account_max.is_some_and(|max| of_account >= max as usize) {
+            return Err(LimitReached::Account);
+        }
+        let of_service = live.values().filter(|session| session.service == new.service).count();
+        if of_service >= new.service_max as usize {
+            return Err(LimitReached::Service);
+        }
+        let session = Arc::new(Session {
+            id,
+            principal: new.principal,
+            service: new.service,
+            protocol: new.protocol,
+            peer: new.peer,
+            started_at: new.started_at,
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            closed: watch::Sender::new(None),
+            reason: OnceLock::new(),
+        });
+        live.insert(id, session.clone());
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Ok(Registered {
+            session,
+            registry: self.clone(),
+        })
+    }
+
+    /// All live sessions, by id.
+    pub fn list(&self) -> Vec<Arc<Session>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// How many are live.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Closes one; whether it was here.
+    pub fn close(&self, id: SessionId, reason: CloseReason) -> bool {
+        let session = self.lock().get(&id).cloned();
+        session.map(|session| session.close(reason)).is_some()
+    }
+}
