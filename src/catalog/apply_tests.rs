@@ -122,7 +122,7 @@ fn a_stale_expectation_changes_nothing_and_names_the_current_revision() {
     let table = [
         (Expected::Absent, false),
         (Expected::Present, true),
-        (Expected::Revision(revision + 1), true),
+        (Expected::Revision(revision + 2), true),
         (Expected::Revision(1), false),
     ];
     for (expected, applies) in table {
