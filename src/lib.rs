@@ -3,6 +3,7 @@
 pub mod access;
 pub mod catalog;
 pub mod clock;
+pub mod config;
 pub mod events;
 pub mod ids;
 pub mod path;
