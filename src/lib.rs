@@ -59,6 +59,7 @@ pub mod clock;
 pub mod config;
 pub mod events;
 pub mod ids;
+pub mod node;
 pub mod path;
 pub mod session;
 pub mod vfs;
