@@ -28,6 +28,8 @@ pub struct Scrape<'a> {
 pub fn render(scrape: &Scrape<'_>) -> String {
     let mut families = cluster_families(scrape);
     families.extend(service_families(scrape));
+    // The encoder refuses a family without a row: one that nothing was counted in yet is left out.
+    families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
     match TextEncoder::new().encode(&families, &mut text) {
         Ok(()) => String::from_utf8_lossy(&text).into_owned(),
