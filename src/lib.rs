@@ -60,6 +60,7 @@ pub mod config;
 pub mod events;
 pub mod ids;
 pub mod node;
+pub mod manual;
 pub mod path;
 pub mod session;
 pub mod vfs;
