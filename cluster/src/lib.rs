@@ -21,10 +21,12 @@
 //! The state machine never sees a clock, randomness, a disk or a socket. `transport` never sees openraft.
 //! `raft` never names tokio: time, tasks and channels come through its runtime parameter.
 
+mod identity;
 pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod outcome;
+mod transport;
 
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
 pub use node::{
