@@ -58,7 +58,9 @@ pub enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::TokenUnknown => "this cluster has issued no such join token; make a new one with `argosy token create`",
+            Self::TokenUnknown => {
+                "this cluster has issued no such join token; make a new one with `argosy token create`"
+            }
             Self::TokenUsed => "the join token was used before; make a new one with `argosy token create`",
             Self::TokenExpired => "the join token has expired; make a new one with `argosy token create`",
             Self::NameTaken => "another member has this name; choose another or remove that member first",

@@ -140,7 +140,10 @@ pub fn append_out<RT: AsyncRuntime>(request: &AppendEntriesRequest<TypeConfig<RT
 }
 
 pub fn append_in<RT: AsyncRuntime>(stored: AppendV1) -> Result<AppendEntriesRequest<TypeConfig<RT>>, CodecError> {
-    let entries = stored.entries.into_iter().map(|entry| entry_in(&entry.log_id, entry.envelope));
+    let entries = stored
+        .entries
+        .into_iter()
+        .map(|entry| entry_in(&entry.log_id, entry.envelope));
     Ok(AppendEntriesRequest {
         vote: vote_in(&stored.vote),
         prev_log_id: ids_in(&stored.previous),

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::alias::{InstantOf, WatchReceiverOf};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::storage::RaftLogStorage;
@@ -18,6 +17,7 @@ use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerSta
 use super::fatal::Fatal;
 use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
 use super::network::{Network, PeerTransport, Rpc};
+use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeInfo, TypeConfig};
 use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, convert, setup};
@@ -51,13 +51,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Clone for Core<RT, M> {
 }
 
 struct Inner<RT: AsyncRuntime, M: StateMachine> {
-    raft: Raft<TypeConfig<RT>, Machine<RT, M>>,
+    raft: Raft<TypeConfig<RT>, Machine<M>>,
     config: CoreConfig,
-    published: Arc<Published<RT, M>>,
+    published: Arc<Published<M>>,
     snapshots: Arc<dyn Snapshots>,
     fatal: Fatal,
     stopping: AtomicBool,
-    leader_heard: Mutex<Option<InstantOf<TypeConfig<RT>>>>,
+    leader_heard: Mutex<Option<RT::Instant>>,
 }
 
 impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
@@ -76,7 +76,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     {
         let stopped = |reason: String| CoreError::Stopped { reason };
         let raft_config = setup::raft_config(&config).map_err(|error| stopped(error.to_string()))?;
-        let machine = Machine::<RT, M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
+        let machine = Machine::<M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
             .map_err(|error| stopped(error.to_string()))?;
         let published = machine.published();
         let network = Network::<RT, T>::new(transport);
@@ -123,9 +123,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// each start of the founder until it has succeeded once; harmless afterwards.
     pub async fn found(&self, info: NodeInfo, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
         let node = self.inner.config.node.0;
-        let initialized = self.inner.raft.is_initialized().await.map_err(|error| CoreError::Stopped {
-            reason: error.to_string(),
-        })?;
+        let initialized = self
+            .inner
+            .raft
+            .is_initialized()
+            .await
+            .map_err(|error| CoreError::Stopped {
+                reason: error.to_string(),
+            })?;
         if !initialized {
             let members = BTreeMap::from([(node, info.clone())]);
             if let Err(error) = self.inner.raft.initialize(members).await {
@@ -174,10 +179,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         let reading = self.inner.raft.get_read_log_id(ReadPolicy::ReadIndex);
         match TypeConfig::<RT>::timeout(READ_INDEX_MAX, reading).await {
             Ok(Ok((read, _))) => Ok(read.index()),
-            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => Err(forward_error(&forward)),
-            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error)))) => Err(CoreError::Unavailable {
-                reason: format!("no quorum: {} voters answer", error.got.len()),
-            }),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
+                Err(forward_error(&forward))
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error)))) => {
+                Err(CoreError::Unavailable {
+                    reason: format!("no quorum: {} voters answer", error.got.len()),
+                })
+            }
             Ok(Err(RaftError::Fatal(error))) => Err(CoreError::Stopped {
                 reason: error.to_string(),
             }),
@@ -189,16 +198,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     /// Waits until this node has applied and published at least `index`; false when `deadline` passes first.
     pub async fn wait_applied(&self, index: u64, deadline: Duration) -> bool {
-        let mut revisions = self.revisions();
-        let waiting = async {
-            while *revisions.borrow_and_update() < index {
-                if revisions.changed().await.is_err() {
-                    return false;
-                }
-            }
-            true
-        };
-        TypeConfig::<RT>::timeout(deadline, waiting).await.unwrap_or(false)
+        let waiting = self.revision().until(|revision| revision >= index);
+        TypeConfig::<RT>::timeout(deadline, waiting).await.is_ok()
     }
 
     /// The state as this node has applied it.
@@ -208,12 +209,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     /// The last applied and published index.
     pub fn applied(&self) -> u64 {
-        self.inner.published.revision()
+        self.revision().get()
     }
 
-    /// The published index as it changes; a view is in place before its index is seen here.
-    pub fn revisions(&self) -> WatchReceiverOf<TypeConfig<RT>, u64> {
-        self.inner.published.revisions()
+    /// The last applied and published index: to read, or to wait on from any runtime. A view is in place before its
+    /// index is seen here.
+    pub fn revision(&self) -> &Signal {
+        self.inner.published.revision()
     }
 
     /// The cluster's own rows as this node has applied them.
@@ -300,7 +302,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             }
             Rpc::PreVote => {
                 let request = VoteAskV1::decode(&body).map_err(unreadable)?;
-                let reply = raft.pre_vote(convert::vote_ask_in(&request)).await.map_err(stopped_error)?;
+                let reply = raft
+                    .pre_vote(convert::vote_ask_in(&request))
+                    .await
+                    .map_err(stopped_error)?;
                 Ok(convert::vote_reply_out(&reply).encode())
             }
             Rpc::Transfer => {
@@ -333,7 +338,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         let asked = SnapshotHeadV1::decode(&head).map_err(|error| unreadable(error.to_string()))?;
         let state = format::verify(SnapshotReader::new(data.clone())).map_err(|error| unreadable(error.to_string()))?;
         let snapshot = snapshot_of(&state, data).map_err(|error| unreadable(error.to_string()))?;
-        let reply = self.inner.raft.install_full_snapshot(convert::vote_in(&asked.vote), snapshot).await;
+        let reply = self
+            .inner
+            .raft
+            .install_full_snapshot(convert::vote_in(&asked.vote), snapshot)
+            .await;
         let reply = reply.map_err(|error| CoreError::Stopped {
             reason: error.to_string(),
         })?;
@@ -360,7 +369,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         let quorum = match role {
             Role::Leader => {
                 voters.iter().eq([&self.inner.config.node])
-                    || raft.last_quorum_acked.as_ref().is_some_and(|acked| acked.elapsed() < lease)
+                    || raft
+                        .last_quorum_acked
+                        .as_ref()
+                        .is_some_and(|acked| acked.elapsed() < lease)
             }
             Role::Stopped => false,
             _ => {
@@ -379,8 +391,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             snapshot: index(&raft.snapshot),
             purged: index(&raft.purged),
             quorum,
-            replicated: replicated.into_iter().map(|(id, at)| (NodeId(id), index(&at))).collect(),
-            members: membership.nodes().map(|(id, info)| (NodeId(*id), info.clone())).collect(),
+            replicated: replicated
+                .into_iter()
+                .map(|(id, at)| (NodeId(id), index(&at)))
+                .collect(),
+            members: membership
+                .nodes()
+                .map(|(id, info)| (NodeId(*id), info.clone()))
+                .collect(),
             voters,
             state_hash: picture.head.state_hash,
             feature_level: rows.feature_level(),
@@ -390,9 +408,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     /// Builds a snapshot now, in the background.
     pub async fn snapshot(&self) -> Result<(), CoreError> {
-        self.inner.raft.trigger().snapshot().await.map_err(|error| CoreError::Stopped {
-            reason: error.to_string(),
-        })
+        self.inner
+            .raft
+            .trigger()
+            .snapshot()
+            .await
+            .map_err(|error| CoreError::Stopped {
+                reason: error.to_string(),
+            })
     }
 
     /// The latch that says this node must stop.
@@ -403,9 +426,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// Ends in good order: takes no part any more, stores what was applied, marks a clean stop.
     pub async fn stop(&self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
-        let closing = self.inner.raft.with_state_machine(|machine: &mut Machine<RT, M>| {
-            Box::pin(async move { machine.close() })
-        });
+        let closing = self
+            .inner
+            .raft
+            .with_state_machine(|machine: &mut Machine<M>| Box::pin(async move { machine.close() }));
         if let Err(error) = closing.await {
             tracing::warn!(%error, "applied state was not closed; the next start rebuilds it from snapshot and log");
         }

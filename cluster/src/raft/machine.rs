@@ -7,17 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures_util::{Stream, TryStreamExt};
-use openraft::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, WatchReceiverOf, WatchSenderOf};
-use openraft::async_runtime::watch::{WatchReceiver, WatchSender};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
-use openraft::type_config::TypeConfigExt;
-use openraft::{AsyncRuntime, RaftSnapshotBuilder, Snapshot, SnapshotMeta};
+use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 
 use super::convert;
 use super::fatal::Fatal;
 use super::replica::{Replica, RowChange, Rows};
+use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, Snapshots};
-use super::types::TypeConfig;
+use super::types::{LogId, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::envelope::Answer;
 use crate::envelope::wire::StateHeadV1;
 use crate::limits::APPLY_CHUNK_MAX;
@@ -44,12 +42,10 @@ pub struct Recovered {
 }
 
 /// The state as the rest of the node sees it: swapped in one step, read without waiting.
-pub(super) struct Published<RT: AsyncRuntime, M: StateMachine> {
+pub(super) struct Published<M: StateMachine> {
     view: ArcSwap<M::View>,
     picture: ArcSwap<Picture>,
-    revision: WatchSenderOf<TypeConfig<RT>, u64>,
-    /// Kept so that sending never fails for want of a receiver.
-    _receiver: WatchReceiverOf<TypeConfig<RT>, u64>,
+    revision: Signal,
 }
 
 /// The rows behind a view.
@@ -58,22 +54,19 @@ pub(super) struct Picture {
     pub(super) rows: Rows,
 }
 
-impl<RT: AsyncRuntime, M: StateMachine> Published<RT, M> {
+impl<M: StateMachine> Published<M> {
     fn new(replica: &Replica<M>) -> Self {
-        let (revision, receiver) = TypeConfig::<RT>::watch_channel(replica.revision());
         Self {
             view: ArcSwap::new(Arc::new(replica.view())),
             picture: ArcSwap::new(Arc::new(picture_of(replica))),
-            revision,
-            _receiver: receiver,
+            revision: Signal::new(replica.revision()),
         }
     }
 
     fn publish(&self, replica: &Replica<M>) {
         self.view.store(Arc::new(replica.view()));
         self.picture.store(Arc::new(picture_of(replica)));
-        let revision = replica.revision();
-        self.revision.send_if_modified(|now| std::mem::replace(now, revision) != revision);
+        self.revision.set(replica.revision());
     }
 
     pub(super) fn view(&self) -> Arc<M::View> {
@@ -84,12 +77,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Published<RT, M> {
         self.picture.load_full()
     }
 
-    pub(super) fn revisions(&self) -> WatchReceiverOf<TypeConfig<RT>, u64> {
-        self.revision.subscribe()
-    }
-
-    pub(super) fn revision(&self) -> u64 {
-        *self._receiver.borrow_watched()
+    pub(super) fn revision(&self) -> &Signal {
+        &self.revision
     }
 }
 
@@ -101,9 +90,9 @@ fn picture_of<M: StateMachine>(replica: &Replica<M>) -> Picture {
 }
 
 /// The state machine that openraft drives.
-pub(super) struct Machine<RT: AsyncRuntime, M: StateMachine> {
+pub(super) struct Machine<M: StateMachine> {
     replica: Mutex<Replica<M>>,
-    published: Arc<Published<RT, M>>,
+    published: Arc<Published<M>>,
     applied: Option<Box<dyn AppliedStore>>,
     snapshots: Arc<dyn Snapshots>,
     fatal: Fatal,
@@ -116,7 +105,7 @@ struct Chunk<RT: AsyncRuntime> {
     entries: usize,
 }
 
-impl<RT: AsyncRuntime, M: StateMachine> Machine<RT, M> {
+impl<M: StateMachine> Machine<M> {
     pub(super) fn new(
         recovered: Recovered,
         applied: Box<dyn AppliedStore>,
@@ -133,7 +122,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Machine<RT, M> {
         })
     }
 
-    pub(super) fn published(&self) -> Arc<Published<RT, M>> {
+    pub(super) fn published(&self) -> Arc<Published<M>> {
         self.published.clone()
     }
 
@@ -142,7 +131,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Machine<RT, M> {
     }
 
     /// Stores, publishes, answers: in this order, so that whoever has an answer can read its effect here.
-    fn finish(&mut self, chunk: &mut Chunk<RT>) {
+    fn finish<RT: AsyncRuntime>(&mut self, chunk: &mut Chunk<RT>) {
         if chunk.entries == 0 {
             return;
         }
@@ -174,12 +163,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Machine<RT, M> {
         self.applied = None;
     }
 
-    fn cannot_apply(&self, index: u64, error: &CodecError) -> io::Error {
-        let reason = format!("cannot apply log entry {index}: {error}");
-        self.fatal.raise(reason.clone());
-        io::Error::new(io::ErrorKind::InvalidData, reason)
-    }
-
     fn load(&mut self, data: &SnapshotData) -> io::Result<StateHeadV1> {
         let (head, rows) = format::read(SnapshotReader::new(data.clone()))?;
         let replica = Replica::restore(&head, rows).map_err(|error| {
@@ -192,13 +175,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Machine<RT, M> {
     }
 }
 
-impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Machine<RT, M> {
+impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Machine<M> {
     type SnapshotData = SnapshotData;
     type SnapshotBuilder = Builder;
 
-    async fn applied_state(
-        &mut self,
-    ) -> Result<(Option<LogIdOf<TypeConfig<RT>>>, StoredMembershipOf<TypeConfig<RT>>), io::Error> {
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         Ok(self.replica().position())
     }
 
@@ -214,7 +195,7 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         while let Some((entry, responder)) = entries.try_next().await? {
             let answer = match self.replica().apply(&entry, &mut chunk.changes) {
                 Ok(answer) => answer,
-                Err(error) => return Err(self.cannot_apply(entry.log_id.index, &error)),
+                Err(error) => return Err(cannot_apply(&self.fatal, entry.log_id.index, &error)),
             };
             chunk.entries += 1;
             chunk.answers.extend(responder.map(|responder| (responder, answer)));
@@ -236,11 +217,7 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         }
     }
 
-    async fn install_snapshot(
-        &mut self,
-        _meta: &SnapshotMetaOf<TypeConfig<RT>>,
-        snapshot: SnapshotData,
-    ) -> Result<(), io::Error> {
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
         let head = self.load(&snapshot)?;
         self.snapshots.adopt(&head, &snapshot)?;
         let rows = self.replica().rows();
@@ -250,14 +227,18 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         Ok(())
     }
 
-    async fn get_current_snapshot(
-        &mut self,
-    ) -> Result<Option<SnapshotOf<TypeConfig<RT>, SnapshotData>>, io::Error> {
+    async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot<SnapshotData>>, io::Error> {
         let Some((head, data)) = self.snapshots.newest()? else {
             return Ok(None);
         };
         snapshot_of(&head, data).map(Some)
     }
+}
+
+fn cannot_apply(fatal: &Fatal, index: u64, error: &CodecError) -> io::Error {
+    let reason = format!("cannot apply log entry {index}: {error}");
+    fatal.raise(reason.clone());
+    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 /// Builds a snapshot from a picture of the state, while apply goes on.
@@ -270,23 +251,17 @@ pub(super) struct Builder {
 impl<RT: AsyncRuntime> RaftSnapshotBuilder<TypeConfig<RT>> for Builder {
     type SnapshotData = SnapshotData;
 
-    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig<RT>, SnapshotData>, io::Error> {
+    async fn build_snapshot(&mut self) -> Result<RaftSnapshot<SnapshotData>, io::Error> {
         let data = self.snapshots.write(self.head.clone(), self.rows.clone()).await?;
         snapshot_of(&self.head, data)
     }
 }
 
 /// openraft's snapshot of a head and bytes.
-pub(super) fn snapshot_of<SD>(
-    head: &StateHeadV1,
-    data: SD,
-) -> io::Result<Snapshot<super::types::LeaderId, u64, super::types::NodeInfo, SD>>
-where
-    SD: Send + 'static,
-{
+pub(super) fn snapshot_of(head: &StateHeadV1, data: SnapshotData) -> io::Result<RaftSnapshot<SnapshotData>> {
     let (last_log_id, last_membership) =
         convert::head_in(head).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Snapshot {
+    Ok(RaftSnapshot {
         meta: SnapshotMeta {
             last_log_id,
             last_membership,

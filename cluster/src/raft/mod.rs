@@ -24,6 +24,7 @@ mod network;
 mod replica;
 mod rows;
 mod setup;
+mod signal;
 mod snapshot;
 mod types;
 
@@ -34,8 +35,9 @@ pub use self::core::{Core, StateParts};
 pub use fatal::Fatal;
 pub use machine::{AppliedStore, Recovered};
 pub use network::{CallError, Peer, PeerTransport, Rpc};
-pub use replica::{RowChange, Rows, row_hash};
+pub use replica::{RowChange, Rows, hash_of, row_hash};
 pub use rows::ClusterRows;
+pub use signal::Signal;
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
 pub use types::{LogEntry, LogId, NodeInfo, RaftVote, TypeConfig};
 

@@ -7,7 +7,6 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
@@ -18,11 +17,9 @@ use openraft::{AsyncRuntime, RaftNetworkFactory, RaftNetworkV2};
 
 use super::convert;
 use super::snapshot::SnapshotData;
-use super::types::{NodeInfo, TypeConfig};
+use super::types::{NodeInfo, RaftSnapshot, RaftVote, TypeConfig};
 use crate::NodeId;
-use crate::envelope::wire::{
-    AppendReplyV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferReplyV1, VoteReplyV1,
-};
+use crate::envelope::wire::{AppendReplyV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferReplyV1, VoteReplyV1};
 use crate::limits::SNAPSHOT_SEND_MAX;
 
 /// A question of consensus to another node.
@@ -150,13 +147,16 @@ pub(super) struct Connection<RT, T> {
 }
 
 impl<RT: AsyncRuntime, T: PeerTransport> Connection<RT, T> {
-    async fn ask<Q: Framed, A: Message>(
+    async fn ask<Q: Framed, A: Framed>(
         &self,
         rpc: Rpc,
         question: &Q,
         option: &RPCOption,
     ) -> Result<A, RPCError<TypeConfig<RT>>> {
-        let answer = self.transport.call(&self.peer, rpc, question.encode(), option.soft_ttl()).await;
+        let answer = self
+            .transport
+            .call(&self.peer, rpc, question.encode(), option.soft_ttl())
+            .await;
         let answer = answer.map_err(rpc_error)?;
         A::decode(&answer).map_err(|error| RPCError::Network(NetworkError::new(&error)))
     }
@@ -204,21 +204,25 @@ impl<RT: AsyncRuntime, T: PeerTransport> RaftNetworkV2<TypeConfig<RT>> for Conne
         request: TransferLeaderRequest<TypeConfig<RT>>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig<RT>>, RPCError<TypeConfig<RT>>> {
-        let reply: TransferReplyV1 = self.ask(Rpc::Transfer, &convert::transfer_out(&request), &option).await?;
+        let reply: TransferReplyV1 = self
+            .ask(Rpc::Transfer, &convert::transfer_out(&request), &option)
+            .await?;
         Ok(convert::transfer_reply_in(&reply))
     }
 
     async fn full_snapshot(
         &mut self,
-        vote: VoteOf<TypeConfig<RT>>,
-        snapshot: SnapshotOf<TypeConfig<RT>, SnapshotData>,
+        vote: RaftVote,
+        snapshot: RaftSnapshot<SnapshotData>,
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig<RT>>, StreamingError<TypeConfig<RT>>> {
         let head = SnapshotHeadV1 {
             vote: convert::vote_out(&vote),
         };
-        let sending = self.transport.send_snapshot(&self.peer, head.encode(), snapshot.snapshot, SNAPSHOT_SEND_MAX);
+        let sending = self
+            .transport
+            .send_snapshot(&self.peer, head.encode(), snapshot.snapshot, SNAPSHOT_SEND_MAX);
         let answer = match RT::select2(cancel, sending).await {
             openraft_rt::Select2::First(closed) => return Err(StreamingError::Closed(closed)),
             openraft_rt::Select2::Second(answer) => answer.map_err(rpc_error)?,

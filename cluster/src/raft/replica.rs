@@ -224,7 +224,7 @@ impl<M: StateMachine> Writer<'_, M> {
 pub(super) fn range(rows: &Rows, prefix: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
     let (from, to) = ([prefix], [prefix + 1]);
     let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&from), Bound::Excluded(&to));
-    rows.range(bounds).map(|(key, value)| (&**key, &**value))
+    rows.range::<_, [u8]>(bounds).map(|(key, value)| (&**key, &**value))
 }
 
 /// One row's part of the state hash; the state hash is the sum of all, so that it follows each change at its cost.
@@ -241,7 +241,8 @@ pub fn row_hash(key: &[u8], value: &[u8]) -> u128 {
 
 /// The state hash of all rows.
 pub fn hash_of(rows: &Rows) -> u128 {
-    rows.iter().fold(0, |sum, (key, value)| sum.wrapping_add(row_hash(key, value)))
+    rows.iter()
+        .fold(0, |sum, (key, value)| sum.wrapping_add(row_hash(key, value)))
 }
 
 #[cfg(test)]

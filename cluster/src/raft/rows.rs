@@ -129,6 +129,12 @@ impl ClusterRows {
         Some(row.name)
     }
 
+    /// Whether a join token was issued with this secret; it may have been used or have ended.
+    pub fn join_token_is_known(&self, token: &[u8; 16], secret_hash: &[u8; 32]) -> bool {
+        let row: Option<TokenRowV1> = self.get(&token_key(token)).ok().flatten();
+        row.is_some_and(|row| row.secret_hash == *secret_hash)
+    }
+
     fn settings(&self) -> Option<SettingsRowV1> {
         self.get(&settings_key()).ok()?
     }

@@ -24,7 +24,11 @@ pub(super) fn raft_config(config: &CoreConfig) -> Result<Config, ConfigError> {
         enable_pre_vote: Some(true),
         // A leader that restarts is elected again: its state machine may be behind what it had answered.
         enable_leader_restore: Some(false),
-        backoff: format!("{}ms {}ms ...1s", millis(config.heartbeat), millis(config.heartbeat * 2)),
+        backoff: format!(
+            "{}ms {}ms ...1s",
+            millis(config.heartbeat),
+            millis(config.heartbeat * 2)
+        ),
         ..Config::default()
     }
     .validate()

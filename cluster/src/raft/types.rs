@@ -49,6 +49,10 @@ pub type StoredMembership = openraft::StoredMembership<LeaderId, u64, NodeInfo>;
 pub type LogEntry = Entry<LeaderId, EntryPayload<Blob, u64, NodeInfo>>;
 /// A vote.
 pub type RaftVote = Vote<LeaderId>;
+/// What a snapshot says of itself, as openraft has it.
+pub type SnapshotMeta = openraft::SnapshotMeta<LeaderId, u64, NodeInfo>;
+/// A snapshot with its data.
+pub type RaftSnapshot<SD> = openraft::Snapshot<LeaderId, u64, NodeInfo, SD>;
 
 impl<RT: AsyncRuntime> RaftTypeConfig for TypeConfig<RT> {
     type D = Blob;

@@ -32,7 +32,9 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
         NodeError(format!("cannot open the {what} in {}: {error}", folder.display()))
     };
     let snapshots = SnapshotFolder::open(&folder.join("snapshots")).map_err(|error| refused("snapshots", &error))?;
-    let newest = snapshots.load_newest().map_err(|error| refused("newest snapshot", &error))?;
+    let newest = snapshots
+        .load_newest()
+        .map_err(|error| refused("newest snapshot", &error))?;
     let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
     let log = DiskLog::open(&folder.join("log"), fatal.clone()).map_err(|error| refused("log", &error))?;
     Ok(Storage {
