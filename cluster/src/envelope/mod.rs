@@ -121,8 +121,6 @@ pub struct AdmitNode {
     pub name: String,
     /// Where other nodes will reach it.
     pub peer_address: String,
-    /// SHA-256 of its certificate.
-    pub fingerprint: [u8; 32],
     /// SHA-256 of its certificate request: the same request shown again gets the same id.
     pub request_hash: [u8; 32],
 }

@@ -5,7 +5,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use x509_parser::extensions::GeneralName;
@@ -45,6 +45,9 @@ impl NodeKey {
 }
 
 /// The cluster's authority: it signs nodes' certificates. Only voters hold its key.
+///
+/// Its key is Ed25519, whose signatures are deterministic: the same request signed again, by another voter even,
+/// gives the same certificate, so that a joiner whose answer was lost may ask again.
 pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     pair: KeyPair,
@@ -53,7 +56,7 @@ pub(crate) struct Authority {
 impl Authority {
     /// Makes the authority of a new cluster.
     pub(crate) fn generate(cluster: ClusterId) -> Result<Self, NodeError> {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| failed("make the authority's key", e))?;
+        let pair = KeyPair::generate_for(&PKCS_ED25519).map_err(|e| failed("make the authority's key", e))?;
         let mut params = params_named(format!("Argosy cluster {cluster}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -68,7 +71,7 @@ impl Authority {
 
     /// The authority from its stored key.
     pub(crate) fn restore(certificate: CertificateDer<'static>, pkcs8: &[u8]) -> Result<Self, NodeError> {
-        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8), &PKCS_ECDSA_P256_SHA256)
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8), &PKCS_ED25519)
             .map_err(|e| failed("read the authority's key", e))?;
         Ok(Self { certificate, pair })
     }
@@ -184,6 +187,15 @@ mod tests {
         let restored = Authority::restore(made.certificate().clone(), &made.to_pkcs8()).unwrap();
         let request = NodeKey::generate().unwrap().request().unwrap();
         assert!(sign_request(&restored, CLUSTER, NodeId(1), &request).is_ok());
+    }
+
+    #[test]
+    fn the_same_request_signed_again_gives_the_same_certificate() {
+        let made = Authority::generate(CLUSTER).unwrap();
+        let other = Authority::restore(made.certificate().clone(), &made.to_pkcs8()).unwrap();
+        let request = NodeKey::generate().unwrap().request().unwrap();
+        let first = sign_request(&made, CLUSTER, NodeId(1), &request).unwrap();
+        assert_eq!(sign_request(&other, CLUSTER, NodeId(1), &request).unwrap(), first);
     }
 
     #[test]

@@ -116,9 +116,13 @@ impl KeyRing {
     }
 }
 
-/// A new data key and its id: random, so that two keys made at the same time by two leaders never share one.
-pub(crate) fn generate() -> Result<(u32, DataKey), NodeError> {
-    let id = u32::from_be_bytes(random()?).max(1);
+/// A new data key and its id. Ids only grow; the step is random, so that two keys that two leaders make at the same
+/// time hardly ever share one, and whoever holds the one refuses the other.
+pub(crate) fn new_data_key(newest: u32) -> Result<(u32, DataKey), NodeError> {
+    let step = u32::from(u16::from_be_bytes(random()?)) + 1;
+    let id = newest
+        .checked_add(step)
+        .ok_or_else(|| NodeError("all ids of data keys are used up".into()))?;
     Ok((id, Zeroizing::new(random()?)))
 }
 

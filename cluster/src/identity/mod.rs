@@ -9,9 +9,9 @@ pub(crate) mod limits;
 pub(crate) mod token;
 
 pub(crate) use authority::{Authority, NodeKey, node_of_certificate, server_name, sign_request};
-pub(crate) use folder::{Identity, KnownPeer, Vault};
-pub(crate) use keyring::{DataKey, KeyRing};
-pub(crate) use token::JoinToken;
+pub(crate) use folder::{Identity, KnownPeer, Vault, check_empty};
+pub(crate) use keyring::{DataKey, KeyRing, UnsealError, new_data_key};
+pub(crate) use token::{JoinToken, secret_hash as token_secret_hash};
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,18 +3,19 @@
 //! Retrying is left to the caller, who is told whether anything left this node.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http2;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -90,14 +91,14 @@ impl Client {
             .await
     }
 
-    /// Streams `head` and then all of `source` to a `/stream/` path of `peer`.
+    /// Streams `head` and then all of `pieces` to a `/stream/` path of `peer`.
     pub(crate) async fn upload(
         &self,
         peer: NodeId,
         lane: Lane,
         path: &str,
         head: &[u8],
-        source: impl AsyncRead + Send + Unpin + 'static,
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         deadline: Duration,
     ) -> Result<Bytes, CallError> {
         if head.len() > limits::STREAM_HEAD_BYTES_MAX {
@@ -106,7 +107,7 @@ impl Client {
                 head.len()
             )));
         }
-        self.send(peer, lane, path, upload(head, source), Instant::now() + deadline)
+        self.send(peer, lane, path, upload(head, pieces), Instant::now() + deadline)
             .await
     }
 

@@ -41,8 +41,6 @@ pub const STREAM_HEAD_BYTES_MAX: usize = 1024 * 1024;
 pub const STREAM_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// How long a stream may stand still.
 pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(10);
-/// How much of a stream is read from its source at a time, in bytes.
-pub const STREAM_CHUNK_BYTES: usize = 128 * 1024;
 /// How much one stream may have in flight, in bytes.
 pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How much one connection may have in flight, in bytes.

@@ -2,17 +2,19 @@
 //!
 //! What the bytes are is left to the service. On the wire: the head's length (4 bytes, big endian), head, bytes.
 
+use std::io;
+
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 use super::{Refusal, limits};
 
 /// Any request body that this room sends.
-pub(super) type Outgoing = UnsyncBoxBody<Bytes, std::io::Error>;
+pub(super) type Outgoing = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A body of known bytes.
 pub(super) fn whole(bytes: Bytes) -> Outgoing {
@@ -21,23 +23,13 @@ pub(super) fn whole(bytes: Bytes) -> Outgoing {
         .boxed_unsync()
 }
 
-/// The body of an upload: `head`, then all of `source`, read as the peer takes it.
-pub(super) fn upload(head: &[u8], source: impl AsyncRead + Send + Unpin + 'static) -> Outgoing {
+/// The body of an upload: `head`, then all of `pieces`, each made when the peer has room for it.
+pub(super) fn upload(head: &[u8], pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Outgoing {
     let mut first = BytesMut::with_capacity(4 + head.len());
     first.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
     first.extend_from_slice(head);
-    let pieces = futures_util::stream::unfold((Some(first.freeze()), source), |(first, mut source)| async move {
-        if let Some(first) = first {
-            return Some((Ok(Frame::data(first)), (None, source)));
-        }
-        let mut piece = BytesMut::with_capacity(limits::STREAM_CHUNK_BYTES);
-        match source.read_buf(&mut piece).await {
-            Ok(0) => None,
-            Ok(_) => Some((Ok(Frame::data(piece.freeze())), (None, source))),
-            Err(error) => Some((Err(error), (None, source))),
-        }
-    });
-    BodyExt::boxed_unsync(StreamBody::new(pieces))
+    let first = futures_util::stream::once(std::future::ready(Ok(first.freeze())));
+    BodyExt::boxed_unsync(StreamBody::new(first.chain(pieces).map_ok(Frame::data)))
 }
 
 /// The rest of an upload, on the receiving side.

@@ -1,7 +1,7 @@
 //! Two and more transports talking over real TCP on 127.0.0.1.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Cursor;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -256,43 +256,36 @@ async fn bodies_have_limits_on_both_sides() {
     assert!(matches!(refused, CallError::Refused { status: 413, .. }), "{refused}");
 }
 
+async fn upload(a: &Node, b: &Node, head: &[u8], pieces: Vec<io::Result<Bytes>>) -> Result<Bytes, CallError> {
+    a.client
+        .upload(
+            b.id,
+            Lane::Snapshot,
+            "/stream/x",
+            head,
+            futures_util::stream::iter(pieces),
+            SOON,
+        )
+        .await
+}
+
 #[tokio::test]
 async fn a_stream_arrives_whole() {
     let (_, a, b) = pair().await;
-    let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let bytes = Bytes::from((0..5_000_000_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
+    let pieces = (0..50)
+        .map(|n| Ok(bytes.slice(n * 100_000..(n + 1) * 100_000)))
+        .collect();
     let expected = format!("head {} {}", bytes.len(), crc32c::crc32c(&bytes));
-    let answer = a
-        .client
-        .upload(b.id, Lane::Snapshot, "/stream/x", b"head", Cursor::new(bytes), SOON)
-        .await
-        .unwrap();
-    assert_eq!(answer, expected);
-    let answer = a
-        .client
-        .upload(b.id, Lane::Snapshot, "/stream/x", b"", Cursor::new(vec![]), SOON)
-        .await
-        .unwrap();
-    assert_eq!(answer, " 0 0");
+    assert_eq!(upload(&a, &b, b"head", pieces).await.unwrap(), expected);
+    assert_eq!(upload(&a, &b, b"", vec![]).await.unwrap(), " 0 0");
 }
 
 #[tokio::test]
 async fn a_stream_that_breaks_at_its_source_is_no_success() {
-    struct Failing;
-    impl AsyncRead for Failing {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-            _: &mut tokio::io::ReadBuf<'_>,
-        ) -> std::task::Poll<std::io::Result<()>> {
-            std::task::Poll::Ready(Err(std::io::Error::other("disk gone")))
-        }
-    }
-    use tokio::io::AsyncRead;
     let (_, a, b) = pair().await;
-    let answer = a
-        .client
-        .upload(b.id, Lane::Snapshot, "/stream/x", b"h", Failing, SOON)
-        .await;
+    let pieces = vec![Ok(Bytes::from_static(b"begun")), Err(io::Error::other("disk gone"))];
+    let answer = upload(&a, &b, b"head", pieces).await;
     assert!(matches!(answer, Err(CallError::Broken(_))), "{answer:?}");
 }
 
