@@ -1,6 +1,7 @@
 //! Argosy: a clustered managed-file-transfer appliance.
 
 pub mod access;
+pub mod admin;
 pub mod catalog;
 pub mod clock;
 pub mod events;

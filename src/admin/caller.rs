@@ -78,7 +78,9 @@ pub async fn guard(State(api): State<Arc<AdminApi>>, mut request: Request, next:
     let mut response = if needs == Some(Some(Needs::Nothing)) {
         bounded(request, next).await
     } else {
-        match authenticate(&api, &request).await {
+        let origin = request.extensions().get::<Origin>().copied();
+        let presented = bearer(request.headers());
+        match authenticate(&api, origin, presented).await {
             Err(problem) => problem.into_response(),
             Ok(caller) => match allowed(&caller, needs) {
                 Err(problem) => problem.into_response(),
@@ -118,11 +120,10 @@ async fn bounded(request: Request, next: Next) -> Response {
     }
 }
 
-async fn authenticate(api: &AdminApi, request: &Request) -> Result<Caller, Problem> {
-    let Some(origin) = request.extensions().get::<Origin>().copied() else {
+async fn authenticate(api: &AdminApi, origin: Option<Origin>, presented: Presented) -> Result<Caller, Problem> {
+    let Some(origin) = origin else {
         return Err(refusal());
     };
-    let presented = bearer(request.headers());
     if origin == Origin::Local && presented == Presented::Nothing {
         return Ok(Caller {
             actor: Actor::Root { node: api.node.clone() },

@@ -31,7 +31,6 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use self::failures::Failures;
-use self::peers::Enforcement;
 use self::port::ClusterPort;
 use crate::clock::Clock;
 use crate::events::Journal;
@@ -65,8 +64,6 @@ pub struct AdminParts {
     pub clock: Clock,
     /// This node's name.
     pub node: String,
-    /// What this node has enforced.
-    pub enforcement: Enforcement,
     /// This node's health.
     pub health: NodeHealth,
 }
@@ -78,7 +75,6 @@ pub struct AdminApi {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) node: String,
-    pub(crate) enforcement: Enforcement,
     pub(crate) health: NodeHealth,
     pub(crate) failures: Failures,
     pub(crate) builds: Arc<Semaphore>,
@@ -93,7 +89,6 @@ impl AdminApi {
             journal: parts.journal,
             clock: parts.clock,
             node: parts.node,
-            enforcement: parts.enforcement,
             health: parts.health,
             failures: Failures::default(),
             builds: Arc::new(Semaphore::new(limits::BUILDS_MAX)),
