@@ -54,6 +54,7 @@
 //! port or a live session, `reconcile` does, and each node reports the revision up to which it has.
 
 pub mod access;
+pub mod admin;
 pub mod catalog;
 pub mod clock;
 pub mod config;
