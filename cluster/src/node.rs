@@ -13,6 +13,7 @@ mod read;
 mod route;
 mod running;
 mod serve;
+mod server_tls;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +64,18 @@ pub struct StartOptions {
     pub heartbeat: Duration,
     /// How many log entries between snapshots. Default 5,000.
     pub snapshot_every: u64,
+}
+
+impl StartOptions {
+    /// The defaults, for a folder and an address.
+    pub fn new(folder: PathBuf, peer_listen: SocketAddr) -> Self {
+        Self {
+            folder,
+            peer_listen,
+            heartbeat: Duration::from_millis(100),
+            snapshot_every: 5_000,
+        }
+    }
 }
 
 /// Answers what other nodes ask of this one, outside the log (sessions, enforced revisions).
@@ -283,6 +296,12 @@ impl<M: StateMachine> Cluster<M> {
     /// Opens what any member sealed; fetches a missing data key from other members.
     pub async fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, NodeError> {
         self.node().unseal(context, sealed).await
+    }
+
+    /// TLS settings for a server of this node, with a fresh certificate of the cluster's authority for `names` (DNS
+    /// names and IP addresses). Without ALPN. Fails until this node holds the authority's key, as every voter does.
+    pub fn server_tls(&self, names: Vec<String>) -> Result<Arc<rustls::ServerConfig>, NodeError> {
+        self.node().server_tls(names)
     }
 
     /// The id of the newest data key.

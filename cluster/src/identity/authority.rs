@@ -85,6 +85,28 @@ impl Authority {
     pub(crate) fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.pair.serialize_der())
     }
+
+    /// A certificate and a fresh key for a server that is no peer: it names hosts and addresses, never a node, so
+    /// that it opens nothing between nodes.
+    pub(crate) fn issue_server(
+        &self,
+        names: Vec<String>,
+    ) -> Result<(CertificateDer<'static>, PrivatePkcs8KeyDer<'static>), NodeError> {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| failed("make a server's key", e))?;
+        let mut params = params_named("Argosy server".to_owned());
+        params.subject_alt_names = CertificateParams::new(names)
+            .map_err(|e| failed("name the server's certificate", e))?
+            .subject_alt_names;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.pair)
+            .map_err(|e| failed("read the authority's certificate", e))?;
+        let certificate = params
+            .signed_by(&pair, &issuer)
+            .map_err(|e| failed("sign the server's certificate", e))?;
+        Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der())))
+    }
 }
 
 /// Signs `request` as the certificate of `node`. Only the request's public key counts; what else it asks for is
