@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::catalog::{Account, AuthorizedKey, Object, PasswordHash};
+use crate::catalog::{Account, AuthorizedKey, Object, PasswordHash, Settings};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -37,7 +37,26 @@ impl World {
             authenticator: Authenticator::new(views, Clock::fixed(NOW)).unwrap(),
         };
         world.put(account);
+        world.settings(Settings {
+            login_delay_millis: 0,
+            ..Settings::default()
+        });
         world
+    }
+
+    /// Without delays, unless a test asks for them: its clock is the real one.
+    fn settings(&self, settings: Settings) {
+        let name = Name::parse("cluster").unwrap();
+        let object = Object {
+            name: name.clone(),
+            spec: settings,
+            revision: 1,
+            changed_by: "test".to_owned(),
+            changed_at: NOW,
+        };
+        let mut view = View::clone(&self.view.lock().unwrap());
+        view.settings.insert(name, Arc::new(object));
+        *self.view.lock().unwrap() = Arc::new(view);
     }
 
     fn put(&self, account: Account) {
@@ -69,7 +88,7 @@ fn with_password(password: &str) -> Account {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_password_lets_in_and_a_wrong_one_or_an_unknown_account_does_not() {
     let world = World::with(with_password("secret"));
     let principal = world.password("alice", "secret").await.unwrap();
@@ -86,7 +105,7 @@ async fn a_password_lets_in_and_a_wrong_one_or_an_unknown_account_does_not() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_account_that_may_not_sign_in_is_refused_though_the_password_is_right() {
     let account = with_password("secret");
     for (change, word) in [
@@ -132,7 +151,7 @@ async fn an_account_that_may_not_sign_in_is_refused_though_the_password_is_right
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_remembered_proof_is_worth_nothing_once_the_account_changed() {
     let world = World::with(with_password("secret"));
     world.password("alice", "secret").await.unwrap();
@@ -152,15 +171,25 @@ async fn a_remembered_proof_is_worth_nothing_once_the_account_changed() {
     assert!(world.password("alice", "secret").await.is_err());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn failed_tries_wait_longer_each_time() {
     let world = World::with(with_password("secret"));
-    for millis in [0, 500, 1000, 2000] {
+    let settings = Settings {
+        login_delay_millis: 5,
+        ..Settings::default()
+    };
+    world.settings(settings);
+    for millis in [0, 5, 10, 20] {
         assert_eq!(world.authenticator.delay("alice", HERE), Duration::from_millis(millis));
+        let start = Instant::now();
         assert!(world.password("alice", "wrong").await.is_err());
+        assert!(start.elapsed() >= Duration::from_millis(millis));
     }
     world.password("alice", "secret").await.unwrap();
-    assert_eq!(world.authenticator.delay("alice", [10, 0, 0, 1].into()), Duration::ZERO);
+    assert_eq!(
+        world.authenticator.delay("alice", [10, 0, 0, 1].into()),
+        Duration::ZERO
+    );
 }
 
 #[test]
