@@ -32,6 +32,9 @@ pub mod outcome;
 mod raft;
 #[allow(dead_code)]
 mod store;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sim;
 mod transport;
 
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};

@@ -309,7 +309,7 @@ impl<M: StateMachine> Cluster<M> {
         self.node().core.cluster_rows().data_key_id()
     }
 
-    fn node(&self) -> &running::Node<M> {
+    fn node(&self) -> &Arc<running::Node<M>> {
         &self.running.node
     }
 }

@@ -3,11 +3,12 @@
 //! Whether a token is good is decided by the replicated state; becoming a voter is left to `reconcile`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rustls_pki_types::CertificateDer;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 use super::messages::{JoinAskV1, JoinReplyV1};
@@ -62,7 +63,7 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Brings a join request to the leader, wherever that is.
-    pub(super) async fn admit(&self, ask: JoinAskV1) -> Result<Bytes, Refusal> {
+    pub(super) async fn admit(self: &Arc<Self>, ask: JoinAskV1) -> Result<Bytes, Refusal> {
         check_node_name(&ask.name).map_err(|e| Refusal::new(REFUSED, e.to_string()))?;
         if ask.peer_address.port() == 0 || ask.peer_address.ip().is_unspecified() {
             let why = format!(
@@ -108,8 +109,24 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
-    /// Lets a machine in, if this node leads: token, node id, certificate, learner.
-    pub(super) async fn admit_here(&self, ask: &JoinAskV1) -> Result<JoinReplyV1, Refusal> {
+    /// Lets a machine in, if this node leads. Once begun it is brought to its end, whether or not the asker waits.
+    pub(super) async fn admit_here(self: &Arc<Self>, ask: &JoinAskV1) -> Result<JoinReplyV1, Refusal> {
+        let (node, ask) = (self.clone(), ask.clone());
+        let admitting = tokio::spawn(async move {
+            let late = |_| Refusal::new(503, "it took too long; try again");
+            timeout(limits::MEMBERSHIP_MAX, node.make_member(&ask))
+                .await
+                .map_err(late)
+                .flatten()
+        });
+        admitting
+            .await
+            .map_err(|e| Refusal::new(503, format!("it was given up: {e}")))
+            .flatten()
+    }
+
+    /// Token, node id, certificate, learner.
+    async fn make_member(&self, ask: &JoinAskV1) -> Result<JoinReplyV1, Refusal> {
         let _change = self.changing.lock().await;
         let metrics = self.core.metrics();
         if metrics.leader != Some(self.id) {

@@ -2,10 +2,11 @@
 //!
 //! Letting machines in is in `admission`; how a key travels is in `keys`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::messages::{MembershipAskV1, MembershipReplyV1};
 use super::route::Search;
@@ -14,12 +15,12 @@ use super::{NodeError, limits, serve};
 use crate::envelope::wire::Framed;
 use crate::envelope::{Answer, ClusterCommand, Refusal};
 use crate::raft::{CoreError, Metrics, Role};
-use crate::transport::{CallError, Lane};
+use crate::transport::{CallError, Lane, NOT_A_MEMBER};
 use crate::{NodeId, StateMachine};
 
 impl<M: StateMachine> Node<M> {
     /// Brings a change to the leader, wherever that is.
-    pub(super) async fn change_membership(&self, ask: MembershipAskV1) -> Result<(), NodeError> {
+    pub(super) async fn change_membership(self: &Arc<Self>, ask: MembershipAskV1) -> Result<(), NodeError> {
         let tried = match &ask {
             MembershipAskV1::Remove(node) => format!("remove node {node}"),
             MembershipAskV1::Transfer(Some(to)) => format!("hand the leadership to node {to}"),
@@ -42,6 +43,10 @@ impl<M: StateMachine> Node<M> {
                 {
                     Ok(reply) => MembershipReplyV1::decode(&reply).map_err(|e| failed(e.to_string()))?,
                     Err(CallError::NotSent(_)) => MembershipReplyV1::NotLeader(None),
+                    // Who has removed itself is cut off before the answer arrives; the next call says so.
+                    Err(_) if ask == MembershipAskV1::Remove(self.id) && self.is_cut_off_by(leader).await => {
+                        MembershipReplyV1::Done
+                    }
                     Err(error) => return Err(failed(format!("{error}; look at the members before trying again"))),
                 }
             };
@@ -57,30 +62,51 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
-    /// Makes a change, if this node leads; one at a time.
-    pub(super) async fn change_membership_here(&self, ask: MembershipAskV1) -> MembershipReplyV1 {
-        let deadline = Instant::now() + limits::MEMBERSHIP_MAX;
-        let work = async {
-            let _change = self.changing.lock().await;
-            let metrics = self.core.metrics();
-            if metrics.role != Role::Leader {
-                return MembershipReplyV1::NotLeader(metrics.leader);
-            }
-            match ask {
-                MembershipAskV1::Transfer(to) => self.hand_over(to, &metrics).await,
-                // A leader does not remove itself: the next one does.
-                MembershipAskV1::Remove(node) if node == self.id => match self.hand_over(None, &metrics).await {
-                    MembershipReplyV1::Done => MembershipReplyV1::NotLeader(None),
-                    other => other,
-                },
-                MembershipAskV1::Remove(node) => match self.remove_here(node, &metrics).await {
-                    Ok(()) => MembershipReplyV1::Done,
-                    Err(why) => MembershipReplyV1::Failed(why),
-                },
-            }
-        };
-        let late = || MembershipReplyV1::Failed("it was not finished in time; ask again, it goes on from there".into());
-        timeout_at(deadline, work).await.unwrap_or_else(|_| late())
+    async fn is_cut_off_by(&self, leader: NodeId) -> bool {
+        let hello = self.hello(leader, limits::HELLO_MAX).await;
+        matches!(
+            hello,
+            Err(CallError::Refused {
+                status: NOT_A_MEMBER,
+                ..
+            })
+        )
+    }
+
+    /// Makes a change, if this node leads; one at a time. Once begun it is brought to its end, whether or not the
+    /// asker still waits (a node that asks for its own removal is cut off meanwhile).
+    pub(super) async fn change_membership_here(self: &Arc<Self>, ask: MembershipAskV1) -> MembershipReplyV1 {
+        let node = self.clone();
+        let changing = tokio::spawn(async move {
+            let late =
+                || MembershipReplyV1::Failed("it was not finished in time; ask again, it goes on from there".into());
+            timeout(limits::MEMBERSHIP_MAX, node.make_change(ask))
+                .await
+                .unwrap_or_else(|_| late())
+        });
+        changing
+            .await
+            .unwrap_or_else(|e| MembershipReplyV1::Failed(format!("it was given up: {e}")))
+    }
+
+    async fn make_change(&self, ask: MembershipAskV1) -> MembershipReplyV1 {
+        let _change = self.changing.lock().await;
+        let metrics = self.core.metrics();
+        if metrics.role != Role::Leader {
+            return MembershipReplyV1::NotLeader(metrics.leader);
+        }
+        match ask {
+            MembershipAskV1::Transfer(to) => self.hand_over(to, &metrics).await,
+            // A leader does not remove itself: the next one does.
+            MembershipAskV1::Remove(node) if node == self.id => match self.hand_over(None, &metrics).await {
+                MembershipReplyV1::Done => MembershipReplyV1::NotLeader(None),
+                other => other,
+            },
+            MembershipAskV1::Remove(node) => match self.remove_here(node, &metrics).await {
+                Ok(()) => MembershipReplyV1::Done,
+                Err(why) => MembershipReplyV1::Failed(why),
+            },
+        }
     }
 
     async fn hand_over(&self, to: Option<NodeId>, metrics: &Metrics) -> MembershipReplyV1 {
@@ -197,10 +223,10 @@ impl<M: StateMachine> Node<M> {
 }
 
 /// Keeps the membership as it should be; looks on a timer.
-pub(super) async fn keep_reconciling<M: StateMachine>(node: std::sync::Arc<Node<M>>) {
+pub(super) async fn keep_reconciling<M: StateMachine>(node: Arc<Node<M>>) {
     loop {
         // A change that cannot be made now is made at a later look.
-        match tokio::time::timeout(limits::MEMBERSHIP_MAX, node.reconcile_members()).await {
+        match timeout(limits::MEMBERSHIP_MAX, node.reconcile_members()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the membership was not brought up to date; trying again"),
             Err(_) => tracing::debug!("the membership was not brought up to date in time; trying again"),
@@ -213,6 +239,6 @@ pub(super) async fn keep_reconciling<M: StateMachine>(node: std::sync::Arc<Node<
 pub(super) async fn hand_over_before_stop<M: StateMachine>(node: &Node<M>, within: Duration) {
     let metrics = node.core.metrics();
     if metrics.role == Role::Leader && metrics.voters.len() > 1 && metrics.quorum {
-        let _ = tokio::time::timeout(within, node.hand_over(None, &metrics)).await;
+        let _ = timeout(within, node.hand_over(None, &metrics)).await;
     }
 }

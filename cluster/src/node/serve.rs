@@ -108,7 +108,7 @@ impl<M: StateMachine> Service for Door<M> {
 }
 
 impl<M: StateMachine> Node<M> {
-    async fn answer(&self, from: NodeId, path: &str, body: Bytes) -> Result<Bytes, Refusal> {
+    async fn answer(self: &Arc<Self>, from: NodeId, path: &str, body: Bytes) -> Result<Bytes, Refusal> {
         if let Some(rpc) = path.strip_prefix(link::RAFT_CONFIRMED) {
             self.confirmed_leader_was_heard();
             return self.answer_raft(rpc, body).await;

@@ -106,6 +106,7 @@ struct Machine {
 struct Place {
     folder: tempfile::TempDir,
     machines: Vec<Machine>,
+    made: u64,
 }
 
 fn free_address() -> SocketAddr {
@@ -145,6 +146,7 @@ impl Place {
         let mut place = Self {
             folder: tempfile::tempdir().unwrap(),
             machines: Vec::new(),
+            made: 0,
         };
         let machine = place.machine();
         let options = InitOptions {
@@ -172,7 +174,8 @@ impl Place {
     }
 
     fn machine(&mut self) -> &mut Machine {
-        let number = self.machines.len() as u64 + 1;
+        self.made += 1;
+        let number = self.made;
         self.machines.push(Machine {
             folder: self.folder.path().join(format!("node-{number}")),
             address: free_address(),

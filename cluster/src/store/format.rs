@@ -201,14 +201,10 @@ mod tests {
     use super::*;
 
     fn sample() -> (StateHeadV1, Rows) {
-        let rows: Rows = (0_u32..5_000)
-            .map(|n| {
-                (
-                    Arc::from(n.to_be_bytes().as_slice()),
-                    Arc::from(vec![7; n as usize % 300]),
-                )
-            })
-            .collect();
+        let mut rows = Rows::new();
+        for n in 0_u32..5_000 {
+            rows.insert(n.to_be_bytes().as_slice().into(), vec![7; n as usize % 300].into());
+        }
         let head = StateHeadV1 {
             rows: rows.len() as u64,
             state_hash: crate::raft::hash_of(&rows).to_be_bytes(),

@@ -206,9 +206,7 @@ mod tests {
     use futures_util::FutureExt;
 
     fn head(index: u64) -> (StateHeadV1, Rows) {
-        let rows: Rows = [(Arc::from(b"k".as_slice()), Arc::from(index.to_be_bytes().as_slice()))]
-            .into_iter()
-            .collect();
+        let rows = Rows::unit(b"k".as_slice().into(), index.to_be_bytes().as_slice().into());
         let head = StateHeadV1 {
             last: Some(LogIdV1 {
                 term: 1,
