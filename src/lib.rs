@@ -56,11 +56,13 @@
 pub mod access;
 pub mod admin;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;
 pub mod ids;
 pub mod node;
+pub mod node_commands;
 pub mod path;
 pub mod session;
 pub mod vfs;
