@@ -239,4 +239,5 @@ fn target(global: &GlobalArgs, data: PathBuf) -> Result<Target, CliError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -132,7 +132,7 @@ mod tests {
         ];
         assert_eq!(
             table(&columns, &rows),
-            "NAME    ENABLED  KEYS  SOURCES\nalice   yes      2     10.0.0.0/8\nb\u{FFFD}[2J  no       0     -\n"
+            "NAME   ENABLED  KEYS  SOURCES\nalice  yes      2     10.0.0.0/8\nb\u{FFFD}[2J  no       0     -\n"
         );
     }
 }

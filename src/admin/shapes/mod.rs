@@ -215,4 +215,5 @@ fn moment(moment: Option<UnixMillis>) -> Value {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
