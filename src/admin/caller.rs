@@ -56,7 +56,11 @@ impl Caller {
         }
         Err(Problem::new(
             ProblemKind::Forbidden,
-            format!("this needs the role {}, and {self} is {}", role.word(), self.role.word()),
+            format!(
+                "this needs the role {}, and {self} is {}",
+                role.word(),
+                self.role.word()
+            ),
         )
         .with("role_needed", role.word()))
     }
@@ -74,7 +78,9 @@ impl std::fmt::Display for Caller {
 /// Authenticates and authorizes a request, bounds its time, and lets it through with a [`Caller`].
 pub async fn guard(State(api): State<Arc<AdminApi>>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let needs = path.as_ref().map(|path| roles::needs(request.method().as_str(), path.as_str()));
+    let needs = path
+        .as_ref()
+        .map(|path| roles::needs(request.method().as_str(), path.as_str()));
     let mut response = if needs == Some(Some(Needs::Nothing)) {
         bounded(request, next).await
     } else {
@@ -201,9 +207,10 @@ fn bearer(headers: &HeaderMap) -> Presented {
 /// Finds the token's row by the hash of its secret, comparing in constant time, and judges it and its administrator.
 fn find(view: &View, token: &str, now: UnixMillis) -> Option<(Actor, Role)> {
     let hash = sha256(token.as_bytes());
-    let row = view.api_tokens.values().find(|row| {
-        aws_lc_rs::constant_time::verify_slices_are_equal(&row.spec.secret_hash, &hash).is_ok()
-    })?;
+    let row = view
+        .api_tokens
+        .values()
+        .find(|row| aws_lc_rs::constant_time::verify_slices_are_equal(&row.spec.secret_hash, &hash).is_ok())?;
     if row.spec.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return None;
     }

@@ -20,7 +20,9 @@ pub fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(malformed("If-Match and If-None-Match exclude each other; send one")),
         (None, Some("*")) => Ok(Some(Expected::Absent)),
-        (None, Some(_)) => Err(malformed("a write understands If-None-Match only as `*`: make it, never replace it")),
+        (None, Some(_)) => Err(malformed(
+            "a write understands If-None-Match only as `*`: make it, never replace it",
+        )),
         (Some("*"), None) => Ok(Some(Expected::Present)),
         (Some(tag), None) => match revision(tag) {
             // What was never written is answered with revision 0.

@@ -22,8 +22,10 @@ pub mod serve;
 pub mod shapes;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub mod testing;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::sync::Arc;

@@ -80,11 +80,7 @@ impl ProblemKind {
             Self::Unavailable => ("unavailable", 503, "The change was refused; nothing was changed"),
             Self::NotConfirmed => ("not-confirmed", 503, "The current state cannot be confirmed"),
             Self::NodeOperationFailed => ("node-operation-failed", 503, "The cluster could not do this"),
-            Self::OutcomeUnknown => (
-                "outcome-unknown",
-                504,
-                "It is not known whether the change was made",
-            ),
+            Self::OutcomeUnknown => ("outcome-unknown", 504, "It is not known whether the change was made"),
         }
     }
 
@@ -132,7 +128,9 @@ impl Problem {
         let detail = refusal.to_string();
         let object = |key: &crate::catalog::ObjectKey| json!({ "kind": key.kind.word(), "name": key.name });
         match refusal {
-            Refusal::Stale { key, current: None } => Self::new(ProblemKind::NotFound, detail).with("object", object(key)),
+            Refusal::Stale { key, current: None } => {
+                Self::new(ProblemKind::NotFound, detail).with("object", object(key))
+            }
             Refusal::Stale {
                 key,
                 current: Some(revision),
@@ -255,9 +253,19 @@ mod tests {
         check(refused(stale(Some(7))), 412, "stale", "revision is 7");
         check(refused(stale(None)), 404, "not-found", "account `alice` does not exist");
         let (from, to) = (alice.clone(), disk.clone());
-        check(refused(Refusal::Dangling { from, to }), 422, "dangling", "storage `disk`");
+        check(
+            refused(Refusal::Dangling { from, to }),
+            422,
+            "dangling",
+            "storage `disk`",
+        );
         let (key, by) = (disk, alice);
-        check(refused(Refusal::InUse { key, by }), 409, "in-use", "in use by account `alice`");
+        check(
+            refused(Refusal::InUse { key, by }),
+            409,
+            "in-use",
+            "in use by account `alice`",
+        );
         let reason = "no longer an owner".to_owned();
         check(refused(Refusal::Forbidden { reason }), 403, "forbidden", "no longer");
         let reason = "two services on port 22".to_owned();
@@ -266,7 +274,12 @@ mod tests {
         let failed = |error: ProposeError| Problem::from_propose(&error);
         let request = RequestId([0xab; 16]);
         let reason = || "no quorum: 1 of 3 voters answers".to_owned();
-        check(failed(ProposeError::Unavailable { reason: reason() }), 503, "unavailable", "no quorum");
+        check(
+            failed(ProposeError::Unavailable { reason: reason() }),
+            503,
+            "unavailable",
+            "no quorum",
+        );
         let unknown = failed(ProposeError::OutcomeUnknown {
             request,
             reason: reason(),
@@ -274,8 +287,18 @@ mod tests {
         assert_eq!(unknown.fields["outcome"], "unknown");
         assert_eq!(unknown.fields["request"], "ab".repeat(16));
         check(unknown, 504, "outcome-unknown", "not known whether");
-        check(failed(ProposeError::RequestReused { request }), 422, "request-reused", "used before");
-        check(failed(ProposeError::TooLarge { bytes: 5_000_000 }), 413, "too-large", "5000000");
+        check(
+            failed(ProposeError::RequestReused { request }),
+            422,
+            "request-reused",
+            "used before",
+        );
+        check(
+            failed(ProposeError::TooLarge { bytes: 5_000_000 }),
+            413,
+            "too-large",
+            "5000000",
+        );
         let read = Problem::from_read(&ReadError { reason: reason() });
         check(read, 503, "not-confirmed", "consistency=local");
         check(Problem::new(ProblemKind::Unauthorized, "x"), 401, "unauthorized", "x");

@@ -173,9 +173,14 @@ pub async fn body(body: Body) -> Result<Bytes, Problem> {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             use std::error::Error as _;
-            let too_large = error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            let too_large = error
+                .source()
+                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             Err(if too_large {
-                Problem::new(ProblemKind::TooLarge, format!("the body is over the limit of {limit} bytes"))
+                Problem::new(
+                    ProblemKind::TooLarge,
+                    format!("the body is over the limit of {limit} bytes"),
+                )
             } else {
                 Problem::new(ProblemKind::Malformed, "the body broke off")
             })

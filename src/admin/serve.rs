@@ -92,7 +92,10 @@ pub async fn serve_socket(listener: UnixListener, router: Router, mut stop: watc
 /// The caller holds the data folder's lock, so that no other node lives there.
 pub fn bind_socket(path: &Path) -> io::Result<UnixListener> {
     let told = |what: &str, error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot {what} the admin socket {}: {error}", path.display()))
+        io::Error::new(
+            error.kind(),
+            format!("cannot {what} the admin socket {}: {error}", path.display()),
+        )
     };
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told("replace", error)),
@@ -111,7 +114,10 @@ fn peer_allowed(stream: &UnixStream) -> Result<(), String> {
     if peer.uid() == 0 || peer.uid() == own {
         Ok(())
     } else {
-        Err(format!("its user {} is neither root nor the node's own {own}", peer.uid()))
+        Err(format!(
+            "its user {} is neither root nor the node's own {own}",
+            peer.uid()
+        ))
     }
 }
 

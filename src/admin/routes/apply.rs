@@ -105,7 +105,10 @@ impl Asked {
             return Err(Problem::new(ProblemKind::TooLarge, detail));
         }
         if steps == 0 {
-            return Err(Problem::invalid("objects", "is empty, and so is `deletes`: there is nothing to do"));
+            return Err(Problem::invalid(
+                "objects",
+                "is empty, and so is `deletes`: there is nothing to do",
+            ));
         }
         let mut seen = BTreeSet::new();
         for key in self.objects.iter().map(|object| &object.0).chain(&self.deletes) {
@@ -122,7 +125,10 @@ fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
     let word: String = fields.need("kind")?;
     let kind = Kind::from_word(&word).ok_or_else(|| {
         let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
-        Problem::invalid(&fields.at("kind"), format!("is no kind; known are {}", known.join(", ")))
+        Problem::invalid(
+            &fields.at("kind"),
+            format!("is no kind; known are {}", known.join(", ")),
+        )
     })?;
     Ok(ObjectKey {
         kind,
@@ -141,7 +147,12 @@ fn expected(value: Value, path: &str) -> Result<(ObjectKey, Expected), Problem> 
         (Some(0), false, false) | (None, true, false) => Expected::Absent,
         (Some(revision), false, false) => Expected::Revision(revision),
         (None, false, true) => Expected::Present,
-        _ => return Err(Problem::invalid(path, "must have one of `revision`, `\"absent\": true`, `\"present\": true`")),
+        _ => {
+            return Err(Problem::invalid(
+                path,
+                "must have one of `revision`, `\"absent\": true`, `\"present\": true`",
+            ));
+        }
     };
     Ok((key, expected))
 }

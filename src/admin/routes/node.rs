@@ -44,9 +44,17 @@ async fn list(State(api): State<Arc<AdminApi>>) -> Response {
 fn member_id(api: &AdminApi, part: &PathPart) -> Result<NodeId, Problem> {
     let members = api.cluster.status().members;
     let by_number = part.0.parse().map(NodeId).ok().filter(|id| members.contains_key(id));
-    let by_name = || members.iter().find(|(_, member)| member.name == part.0).map(|(id, _)| *id);
+    let by_name = || {
+        members
+            .iter()
+            .find(|(_, member)| member.name == part.0)
+            .map(|(id, _)| *id)
+    };
     by_number.or_else(by_name).ok_or_else(|| {
-        let known: Vec<_> = members.iter().map(|(id, member)| format!("{id} ({})", member.name)).collect();
+        let known: Vec<_> = members
+            .iter()
+            .map(|(id, member)| format!("{id} ({})", member.name))
+            .collect();
         let shown: String = part.0.chars().take(128).collect();
         let detail = format!("no member is {shown}; members are {}", known.join(", "));
         Problem::new(ProblemKind::NotFound, detail)
@@ -139,10 +147,12 @@ async fn join_token(
     let seconds = if bytes.is_empty() {
         limits::JOIN_TOKEN_SECONDS_DEFAULT
     } else {
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|_| Problem::new(ProblemKind::Malformed, "the body is not JSON"))?;
+        let value =
+            serde_json::from_slice(&bytes).map_err(|_| Problem::new(ProblemKind::Malformed, "the body is not JSON"))?;
         let mut fields = Fields::of(value, "")?;
-        let seconds = fields.take("valid_seconds")?.unwrap_or(limits::JOIN_TOKEN_SECONDS_DEFAULT);
+        let seconds = fields
+            .take("valid_seconds")?
+            .unwrap_or(limits::JOIN_TOKEN_SECONDS_DEFAULT);
         fields.done()?;
         seconds
     };
@@ -153,5 +163,8 @@ async fn join_token(
     let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
     let token = token.map_err(|error| failed(&error))?;
     tracing::info!(seconds, by = %caller, "a join token was made");
-    Ok(change::json(StatusCode::OK, &json!({ "token": token, "valid_seconds": seconds })))
+    Ok(change::json(
+        StatusCode::OK,
+        &json!({ "token": token, "valid_seconds": seconds }),
+    ))
 }

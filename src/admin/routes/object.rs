@@ -181,7 +181,9 @@ pub async fn build(
             })
             .collect()
     });
-    built.await.map_err(|_| Problem::new(ProblemKind::Internal, "an object could not be read"))?
+    built
+        .await
+        .map_err(|_| Problem::new(ProblemKind::Internal, "an object could not be read"))?
 }
 
 /// The spec in the body of a put: `{"spec": {...}}`, or a whole object whose kind and name match.

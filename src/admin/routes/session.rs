@@ -40,7 +40,11 @@ pub struct Asked<T> {
 }
 
 /// Asks every member, all at once.
-pub async fn ask<Q: Serialize, T: DeserializeOwned>(api: &AdminApi, route: &'static str, question: &Q) -> Vec<Asked<T>> {
+pub async fn ask<Q: Serialize, T: DeserializeOwned>(
+    api: &AdminApi,
+    route: &'static str,
+    question: &Q,
+) -> Vec<Asked<T>> {
     let question = peers::encode(question);
     let members = api.cluster.status().members;
     join_all(members.into_iter().map(|(id, member)| {
@@ -66,10 +70,7 @@ struct SessionQuery {
     account: Option<String>,
 }
 
-async fn list(
-    State(api): State<Arc<AdminApi>>,
-    Options(query): Options<SessionQuery>,
-) -> Result<Response, Problem> {
+async fn list(State(api): State<Arc<AdminApi>>, Options(query): Options<SessionQuery>) -> Result<Response, Problem> {
     let asked: Vec<Asked<SessionsAnswer>> = ask(&api, SESSIONS, &json!({})).await;
     let (mut sessions, mut unreachable, mut count) = (Vec::new(), Vec::new(), 0);
     for node in asked {
@@ -114,7 +115,10 @@ async fn close(
         }
     }
     if unreachable.is_empty() {
-        return Err(Problem::new(ProblemKind::NotFound, format!("no node has a session {id}")));
+        return Err(Problem::new(
+            ProblemKind::NotFound,
+            format!("no node has a session {id}"),
+        ));
     }
     let detail = format!("no node that answers has a session {id}, but not every node answers");
     Err(Problem::new(ProblemKind::NodeOperationFailed, detail).with("unreachable", unreachable))

@@ -27,7 +27,11 @@ use crate::path::VirtualPath;
 
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-    let present = border.view.accounts.get(name).and_then(|object| object.spec.password.as_ref());
+    let present = border
+        .view
+        .accounts
+        .get(name)
+        .and_then(|object| object.spec.password.as_ref());
     let (password, kept) = border.password(fields, present)?;
     let keys = fields.list("keys", KEYS_MAX, key)?;
     let mut seen = BTreeSet::new();
@@ -46,15 +50,20 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
             return Err(Problem::invalid(&path, "is the place of a mount before it already"));
         }
     }
-    let sources = fields.list("sources", SOURCES_MAX, |value, path| network(&fields::text(value, path)?, path))?;
+    let sources = fields.list("sources", SOURCES_MAX, |value, path| {
+        network(&fields::text(value, path)?, path)
+    })?;
     let sessions_max = match fields.raw("sessions_max") {
         None | Some(Value::Null) => None,
         Some(value) => {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-            let number = number.filter(|number| (1..=SESSIONS_LIMIT_MAX).contains(number)).ok_or_else(|| {
-                let reason = format!("must be from 1 to {SESSIONS_LIMIT_MAX}, or null; `enabled` shuts an account out");
-                Problem::invalid(&fields.at("sessions_max"), reason)
-            })?;
+            let number = number
+                .filter(|number| (1..=SESSIONS_LIMIT_MAX).contains(number))
+                .ok_or_else(|| {
+                    let reason =
+                        format!("must be from 1 to {SESSIONS_LIMIT_MAX}, or null; `enabled` shuts an account out");
+                    Problem::invalid(&fields.at("sessions_max"), reason)
+                })?;
             Some(number)
         }
     };
@@ -109,11 +118,14 @@ pub fn show(account: &Account) -> Value {
 
 fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
     // A bare line is the short form of an object that has only that.
-    let value = if value.is_string() { json!({ "key": value }) } else { value };
+    let value = if value.is_string() {
+        json!({ "key": value })
+    } else {
+        value
+    };
     let mut fields = Fields::of(value, path)?;
     let line: String = fields.need("key")?;
-    let (key, in_line) =
-        parse_public_key(&line).map_err(|reason| Problem::invalid(&fields.at("key"), reason))?;
+    let (key, in_line) = parse_public_key(&line).map_err(|reason| Problem::invalid(&fields.at("key"), reason))?;
     let comment = fields.take::<String>("comment")?.unwrap_or(in_line);
     let path = fields.at("comment");
     if comment.len() > TEXT_BYTES_MAX {
@@ -242,9 +254,7 @@ fn show_grants(grants: &[Grant]) -> Value {
     let words = |operations: Operations| operations.iter().map(Operation::word).collect::<Vec<_>>();
     grants
         .iter()
-        .map(|grant| {
-            json!({ "path": path_text(&grant.path), "allow": words(grant.allow), "deny": words(grant.deny) })
-        })
+        .map(|grant| json!({ "path": path_text(&grant.path), "allow": words(grant.allow), "deny": words(grant.deny) }))
         .collect()
 }
 

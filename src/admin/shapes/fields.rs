@@ -27,7 +27,10 @@ impl Fields {
                 map,
                 asked: Vec::new(),
             }),
-            other => Err(Problem::invalid(path, format!("must be an object, not {}", type_of(&other)))),
+            other => Err(Problem::invalid(
+                path,
+                format!("must be an object, not {}", type_of(&other)),
+            )),
         }
     }
 
@@ -190,6 +193,9 @@ pub fn type_of(value: &Value) -> &'static str {
 pub fn text(value: Value, path: &str) -> Result<String, Problem> {
     match value {
         Value::String(text) => Ok(text),
-        other => Err(Problem::invalid(path, format!("must be a text, not {}", type_of(&other)))),
+        other => Err(Problem::invalid(
+            path,
+            format!("must be a text, not {}", type_of(&other)),
+        )),
     }
 }

@@ -31,9 +31,8 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
     if let (Some(present), None) = (present, &private) {
         let same = |word: &String| {
             *word == present.algorithm
-                || HostKeyAlgorithm::from_word(word).is_some_and(|asked| {
-                    HostKeyAlgorithm::from_word(&present.algorithm) == Some(asked)
-                })
+                || HostKeyAlgorithm::from_word(word)
+                    .is_some_and(|asked| HostKeyAlgorithm::from_word(&present.algorithm) == Some(asked))
         };
         if word.as_ref().is_none_or(same) {
             return Ok(Built {

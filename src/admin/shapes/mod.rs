@@ -92,7 +92,10 @@ impl<'a> Border<'a> {
             ));
         }
         if password.contains(['\0', '\n', '\r']) {
-            return Err(Problem::invalid(&path, "holds a line break or a NUL, which no client could send"));
+            return Err(Problem::invalid(
+                &path,
+                "holds a line break or a NUL, which no client could send",
+            ));
         }
         self.costly()?;
         let hash = border::hash_password(&password).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
@@ -143,16 +146,34 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
 pub fn show(view: &View, key: &ObjectKey) -> Option<Value> {
     let name = &key.name;
     match key.kind {
-        Kind::Account => view.accounts.get(name).map(|object| envelope(key.kind, object, account::show)),
+        Kind::Account => view
+            .accounts
+            .get(name)
+            .map(|object| envelope(key.kind, object, account::show)),
         Kind::Administrator => view
             .administrators
             .get(name)
             .map(|object| envelope(key.kind, object, administrator::show)),
-        Kind::ApiToken => view.api_tokens.get(name).map(|object| envelope(key.kind, object, api_token::show)),
-        Kind::Service => view.services.get(name).map(|object| envelope(key.kind, object, service::show)),
-        Kind::HostKey => view.host_keys.get(name).map(|object| envelope(key.kind, object, host_key::show)),
-        Kind::Storage => view.storages.get(name).map(|object| envelope(key.kind, object, storage::show)),
-        Kind::Settings => view.settings.get(name).map(|object| envelope(key.kind, object, settings::show)),
+        Kind::ApiToken => view
+            .api_tokens
+            .get(name)
+            .map(|object| envelope(key.kind, object, api_token::show)),
+        Kind::Service => view
+            .services
+            .get(name)
+            .map(|object| envelope(key.kind, object, service::show)),
+        Kind::HostKey => view
+            .host_keys
+            .get(name)
+            .map(|object| envelope(key.kind, object, host_key::show)),
+        Kind::Storage => view
+            .storages
+            .get(name)
+            .map(|object| envelope(key.kind, object, storage::show)),
+        Kind::Settings => view
+            .settings
+            .get(name)
+            .map(|object| envelope(key.kind, object, settings::show)),
     }
 }
 
@@ -194,4 +215,5 @@ fn moment(moment: Option<UnixMillis>) -> Value {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

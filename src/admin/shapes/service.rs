@@ -35,7 +35,12 @@ pub fn build(fields: &mut Fields) -> Result<Spec, Problem> {
     let mut limit = |name, default, min, max| fields.number(name, default, min, max);
     let service = Service {
         sessions_max: limit("sessions_max", default.sessions_max, 1, SESSIONS_LIMIT_MAX)?,
-        unauthenticated_max: limit("unauthenticated_max", default.unauthenticated_max, 1, SESSIONS_LIMIT_MAX)?,
+        unauthenticated_max: limit(
+            "unauthenticated_max",
+            default.unauthenticated_max,
+            1,
+            SESSIONS_LIMIT_MAX,
+        )?,
         unauthenticated_per_address_max: limit(
             "unauthenticated_per_address_max",
             default.unauthenticated_per_address_max,
@@ -107,8 +112,14 @@ fn banner(fields: &mut Fields) -> Result<String, Problem> {
         let reason = format!("has {} bytes, over the limit of {TEXT_BYTES_MAX}", banner.len());
         return Err(Problem::invalid(&path, reason));
     }
-    if banner.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
-        return Err(Problem::invalid(&path, "holds a control character other than line breaks and tabs"));
+    if banner
+        .chars()
+        .any(|character| character.is_control() && !matches!(character, '\n' | '\t'))
+    {
+        return Err(Problem::invalid(
+            &path,
+            "holds a control character other than line breaks and tabs",
+        ));
     }
     Ok(banner)
 }

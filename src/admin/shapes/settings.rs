@@ -18,8 +18,12 @@ pub fn build(name: &Name, fields: &mut Fields) -> Result<Spec, Problem> {
         return Err(Problem::invalid("name", reason));
     }
     let default = Settings::default();
-    let login_delay_millis =
-        fields.number("login_delay_millis", default.login_delay_millis, 0, LOGIN_DELAY_MILLIS_MAX)?;
+    let login_delay_millis = fields.number(
+        "login_delay_millis",
+        default.login_delay_millis,
+        0,
+        LOGIN_DELAY_MILLIS_MAX,
+    )?;
     let longest = default.login_delay_max_millis.max(login_delay_millis);
     let settings = Settings {
         login_delay_millis,
