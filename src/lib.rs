@@ -65,7 +65,6 @@ pub mod ids;
 pub mod listener;
 pub mod manual;
 pub mod node;
-pub mod node_commands;
 pub mod path;
 pub mod protocols;
 pub mod reconcile;

@@ -23,6 +23,8 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
+use crate::protocols::sftp::flow::NodeFlow;
+use crate::protocols::ssh::Dependencies;
 use crate::reconcile::host_keys::HostKeys;
 use crate::reconcile::ports::Ports;
 use crate::reconcile::sessions::Sessions;
@@ -60,14 +62,15 @@ impl Node {
         };
 
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
-        let auth = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
-        let opener = open_sftp::SftpOpener::new(open_sftp::Parts {
-            view: view.clone(),
+        let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
+        let opener = open_sftp::SftpOpener::new(Dependencies {
+            views: view.clone(),
             registry: registry.clone(),
             vfs: vfs.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
-            auth,
+            authenticator,
+            flow: Arc::new(NodeFlow::default()),
         });
 
         let (stop, stopped) = watch::channel(false);
