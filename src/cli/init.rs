@@ -61,7 +61,7 @@ impl PlaceArgs {
             service_address: self.service_address,
             admin_address: self.admin,
             log_format: LogFormat::Text,
-            log_filter: "info".to_owned(),
+            log_filter: config::LOG_FILTER.to_owned(),
         };
         if config.cluster_folder().exists() {
             let data = data.display();
