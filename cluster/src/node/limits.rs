@@ -51,3 +51,9 @@ pub const REFRESH_EVERY: Duration = Duration::from_millis(25);
 pub const KEEP_BEHIND_SNAPSHOT_MAX: u64 = 5_000;
 /// How long a stopping leader waits for another voter to take over.
 pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);
+/// How long a majority of the members that a node knows must refuse it before it takes itself as removed.
+pub const DISMISSED_AFTER: Duration = Duration::from_secs(3);
+/// How long voters may take to answer before a removal is refused for want of a quorum.
+pub const ANSWERING_MAX: Duration = Duration::from_secs(2);
+/// How long a node that has just started may take to know its cluster before it says that it does not.
+pub const UNKNOWN_CLUSTER_MAX: Duration = Duration::from_secs(1);

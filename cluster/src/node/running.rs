@@ -310,6 +310,12 @@ impl<M: StateMachine> Node<M> {
         heard.is_some_and(|heard| heard.elapsed() < self.election_max)
     }
 
+    /// Whether neither this node leads nor another one is heard.
+    pub(super) fn hears_no_leader(&self) -> bool {
+        let metrics = self.core.metrics();
+        metrics.role != Role::Leader && !metrics.quorum
+    }
+
     /// Fsyncs of the log so far, and the seconds that they took.
     pub(super) fn log_fsyncs(&self) -> (u64, f64) {
         self.log_stats.fsyncs()
