@@ -15,6 +15,9 @@
 mod cluster;
 mod convert;
 mod core;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod disk_tests;
 mod fatal;
 pub mod log;
 mod machine;
