@@ -15,7 +15,7 @@ use super::*;
 use crate::transport::Lane;
 use crate::{Applied, ApplyContext, Change, CodecError};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 const SNAPSHOT_EVERY: u64 = 100;
 
 /// A map from names to values; the outcome is the value before.
@@ -394,6 +394,11 @@ async fn without_a_quorum_writes_are_refused_quickly_and_reads_answer() {
     place.machines[leader].kill();
     place.machines[third].kill();
     let node = place.machines[follower].node();
+    // Until the dead leader's connection is seen to be closed, a proposal may have reached it: unknown, not refused.
+    let dead = NodeId(leader as u64 + 1);
+    while !node.node().client.is_down(dead, Lane::Peer) {
+        let _ = node.call(dead, "x", Bytes::new(), Duration::from_millis(20)).await;
+    }
     let started = Instant::now();
     let refused = node
         .propose(request(), Put("a".into(), "2".into()), SOON)
@@ -466,12 +471,12 @@ async fn large_commands_reach_a_node_that_was_away() {
     let follower = place.follower();
     place.machines[follower].kill();
     let leader = place.leader();
-    let large = "x".repeat(3 * 1024 * 1024);
-    for n in 0..8 {
+    let large = "x".repeat(2 * 1024 * 1024);
+    for n in 0..6 {
         put(place.machines[leader].node(), &format!("k{n}"), &large).await;
     }
     place.machines[follower].start().await;
-    place.until_value("k7", &large).await;
+    place.until_value("k5", &large).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
