@@ -105,7 +105,7 @@ impl<M: StateMachine> Node<M> {
                 name: info.name.clone(),
                 peer_address: info.peer_address,
                 fingerprint: info.fingerprint,
-                voter: metrics.voters.contains(id),
+                voter: metrics.settled_voters.contains(id),
             };
             (*id, member)
         });

@@ -258,9 +258,8 @@ fn request() -> RequestId {
 }
 
 async fn put(node: &Cluster<Map>, key: &str, value: &str) -> Committed<Option<String>> {
-    node.propose(request(), Put(key.into(), value.into()), SOON)
-        .await
-        .unwrap()
+    let committed = node.propose(request(), Put(key.into(), value.into()), SOON).await;
+    committed.unwrap_or_else(|error| panic!("{error}: {:#?}", node.status()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,6 +177,8 @@ pub struct Metrics {
     pub members: BTreeMap<NodeId, NodeInfo>,
     /// Those who vote; during a change, those of the old and of the new membership.
     pub voters: BTreeSet<NodeId>,
+    /// Those whose vote is settled: in every set of the last committed membership. Any majority of them decides.
+    pub settled_voters: BTreeSet<NodeId>,
     /// The state hash at `applied`.
     pub state_hash: [u8; 16],
     /// The agreed feature level; 0 before the cluster is founded.
