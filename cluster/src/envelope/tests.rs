@@ -95,7 +95,7 @@ fn a_message_of_another_kind_is_refused() {
 fn any_command() -> impl Strategy<Value = Envelope> {
     let app = (any::<[u8; 16]>(), any::<Vec<u8>>());
     let token = (any::<[u8; 16]>(), any::<[u8; 32]>(), any::<u64>());
-    let admit = (token.clone(), any::<(String, String)>(), any::<[u8; 32]>());
+    let admit = (token, any::<(String, String)>(), any::<[u8; 32]>());
     prop_oneof![
         Just(Envelope::Blank),
         app.prop_map(|(id, body)| Envelope::App(AppCommand::new(RequestId(id), body.into()))),

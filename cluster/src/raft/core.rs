@@ -402,7 +402,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 .map(|(id, info)| (NodeId(*id), info.clone()))
                 .collect(),
             voters,
-            settled_voters: settled.filter(|id| sets.iter().all(|set| set.contains(id))).copied().map(NodeId).collect(),
+            settled_voters: settled
+                .filter(|id| sets.iter().all(|set| set.contains(id)))
+                .copied()
+                .map(NodeId)
+                .collect(),
             state_hash: picture.head.state_hash,
             feature_level: rows.feature_level(),
             data_key_id: rows.data_key_id(),
@@ -410,6 +414,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 
     /// Builds a snapshot now, in the background.
+    #[cfg(test)]
     pub async fn snapshot(&self) -> Result<(), CoreError> {
         self.inner
             .raft
