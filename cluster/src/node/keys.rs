@@ -247,7 +247,7 @@ pub(super) async fn keep_pulling<M: StateMachine>(node: Arc<Node<M>>) {
                     "this node lacks keys of the cluster and keeps asking"
                 );
             }
-            let dismissed = pulled.dismissed > 0 && pulled.dismissed >= pulled.asked / 2 + 1;
+            let dismissed = pulled.dismissed > pulled.asked / 2;
             let since = dismissed.then(|| *dismissed_since.get_or_insert_with(Instant::now));
             dismissed_since = since;
             if since.is_some_and(|since| since.elapsed() >= limits::DISMISSED_AFTER) {

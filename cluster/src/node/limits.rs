@@ -40,8 +40,6 @@ pub const APPEND_MAX: Duration = Duration::from_secs(10);
 pub const HEARTBEAT_BYTES_MAX: usize = 256;
 /// How much of a snapshot is read at a time, in bytes.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
-/// How long founding a new cluster on its first node may take: a few fsyncs and one election.
-pub const FOUND_MAX: Duration = Duration::from_secs(20);
 /// How long a stopping node waits for its consensus to end in good order.
 pub const STOP_MAX: Duration = Duration::from_secs(10);
 /// Threads of the consensus runtime.

@@ -14,6 +14,7 @@ use super::messages::HelloV1;
 use super::running::Node;
 use super::{limits, serve};
 use crate::envelope::wire::Framed;
+use crate::raft::Role;
 use crate::transport::{CallError, Lane};
 use crate::{NodeId, StateMachine};
 
@@ -40,6 +41,9 @@ impl<M: StateMachine> Node<M> {
                 return Err(format!("this node has stopped: {reason}"));
             }
             let metrics = self.core.metrics();
+            if metrics.role == Role::Stopped {
+                return Err("this node has stopped".into());
+            }
             if let Some(leader) = metrics.leader.filter(|leader| Some(*leader) != search.avoid) {
                 return Ok(leader);
             }
