@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::admission::check_peer_address;
 use super::link::Link;
 use super::serve::{Door, Product};
 use super::{InitOptions, NodeError, PeerService, StartOptions, keys, limits, membership};
@@ -84,6 +85,7 @@ impl Drop for ConsensusRuntime {
 /// See [`Cluster::init`](crate::Cluster::init).
 pub(super) fn init(options: &InitOptions) -> Result<(), NodeError> {
     check_node_name(&options.name)?;
+    check_peer_address(options.peer_address)?;
     check_empty(&options.folder)?;
     let (cluster, node) = (ClusterId(random()?), NodeId(1));
     let authority = Authority::generate(cluster)?;

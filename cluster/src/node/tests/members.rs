@@ -143,3 +143,23 @@ async fn a_leader_removes_itself_by_handing_over_first() {
     put(place.machines[0].node(), "a", "1").await;
     gone.running.unwrap().stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_names_and_addresses_are_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, address: &str, expected: &str| {
+        let options = InitOptions {
+            folder: folder.path().join("node"),
+            name: name.into(),
+            peer_address: address.parse().unwrap(),
+        };
+        let error = Cluster::<Map>::init(&options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!options.folder.exists());
+    };
+    check("", "127.0.0.1:7400", "cannot be a node's name");
+    check("a b", "127.0.0.1:7400", "cannot be a node's name");
+    check(&"n".repeat(64), "127.0.0.1:7400", "cannot be a node's name");
+    check("n", "0.0.0.0:7400", "other nodes can reach");
+    check("n", "127.0.0.1:0", "other nodes can reach");
+}
