@@ -49,7 +49,7 @@ pub struct Member {
     pub peer_address: SocketAddr,
     /// SHA-256 of its certificate (DER); a peer that shows another certificate is refused.
     pub fingerprint: [u8; 32],
-    /// Votes, or only learns.
+    /// Its vote is settled: any majority of such members decides. Others learn, or a change is under way.
     pub voter: bool,
 }
 

@@ -328,4 +328,5 @@ fn newer(what: &'static str, field: &str, found: u8) -> CodecError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
