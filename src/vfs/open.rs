@@ -159,7 +159,10 @@ impl Opening<'_> {
 
     /// The session's own staged upload once more.
     fn shared(self, spot: Spot, staged: Arc<Staged>) -> Result<Core, VfsError> {
-        let rights = self.rights(&spot, Operation::Write)?;
+        // Whichever of the two let the upload begin.
+        let rights = self
+            .rights(&spot, Operation::Write)
+            .or_else(|error| self.rights(&spot, Operation::Overwrite).map_err(|_| error))?;
         if self.options.write {
             staged.add_writer();
         }

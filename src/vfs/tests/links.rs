@@ -144,6 +144,18 @@ async fn a_link_made_by_a_client_is_stored_relative_within_its_mount() {
 }
 
 #[tokio::test]
+async fn an_absolute_link_made_behind_a_link_leads_where_it_was_told() {
+    let house = House::new();
+    house.put("deep/down/here/x", b"");
+    house.put("file", b"found");
+    symlink("deep/down/here", house.on_disk("short")).unwrap();
+    let alice = User::alice(&house);
+    link(&alice, "/file", "/short/l").await.unwrap();
+    assert_eq!(alice.download("/short/l").await.unwrap(), b"found");
+    assert_eq!(target(&alice, "/short/l").await.unwrap(), "../../../file");
+}
+
+#[tokio::test]
 async fn a_link_into_another_mount_is_refused() {
     let house = House::new();
     let mut spec = account("/alice");
