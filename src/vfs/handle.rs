@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::file::Core;
+use super::writes::Writes;
 use super::{AttributeChange, Attributes, VfsError};
 use crate::events::FileVerb;
 
@@ -37,7 +38,7 @@ impl OpenFile {
     }
 
     /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
-    /// `length` is at most [`limits::READ_BYTES_MAX`].
+    /// `length` is at most [`limits::READ_BYTES_MAX`](super::limits::READ_BYTES_MAX).
     pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
         let core = self.core()?;
         core.check_read(offset, length)?;
@@ -53,12 +54,14 @@ impl OpenFile {
         Ok(buffer.into())
     }
 
-    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may run at a time. `chunk` is at
-    /// most [`limits::WRITE_BYTES_MAX`].
+    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may wait at a time, at most
+    /// [`limits::WRITES_WAITING_MAX`](super::limits::WRITES_WAITING_MAX); they are done in the order of their first
+    /// poll. `chunk` is at most [`limits::WRITE_BYTES_MAX`](super::limits::WRITE_BYTES_MAX). A write whose caller goes
+    /// away is done all the same.
     pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
         let core = self.core()?;
         core.check_write(offset, chunk.len())?;
-        Self::run(core, move |core| core.write(offset, &chunk)).await
+        Writes::write(core, offset, chunk).await
     }
 
     /// Attributes of the open file.

@@ -21,6 +21,7 @@ mod staged;
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod types;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

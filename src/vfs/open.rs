@@ -11,6 +11,7 @@ use super::local::{state_of, told};
 use super::resolve::{Asker, Place, Spot};
 use super::slots::OpenSlot;
 use super::staged::{Stage, Staged, partial};
+use super::writes::Writes;
 use super::{FileType, OpenOptions, VfsError};
 use crate::catalog::Operation;
 
@@ -197,6 +198,7 @@ impl Opening<'_> {
             staged,
             opened_at: self.asker.inner.clock.now(),
             counts: Counts::default(),
+            queued: Writes::default(),
             _slot: self.slot,
         }
     }
