@@ -2,6 +2,19 @@
 //!
 //! Who asks comes in as a [`Session`]; what it may, `access` decides on the latest view at each use. Wire formats
 //! and status codes are left to `protocols`.
+//!
+//! - Each call asks the latest view: session, account, right; an open file asks again at each read, write and end,
+//!   and judges anew where the view has changed. A path behind a symbolic link is decided on as well.
+//! - A new or emptied file is staged in the hidden folder `.argosy-staging` at its storage's root and published at its
+//!   end. A storage is one file system.
+//! - A staged upload that its session has let go of, or that nobody has written to for
+//!   [`limits::QUIET_MILLIS`], is a *partial*: its account sees it, opens it for writing without truncate to go on,
+//!   or removes it. Going on takes it from whoever still holds it, on any node: the staged file gets a new name with a
+//!   higher generation, and the old holder, who looks for the name before each write and can publish or delete
+//!   only by it, is told [`VfsError::TakenOver`].
+//! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
+//!   what is there, and those left go on in place.
+//! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
 mod change;
 mod file;
