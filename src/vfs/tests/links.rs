@@ -96,16 +96,21 @@ async fn a_folder_swapped_for_a_link_never_leads_out() {
         }
     });
     let mut read = 0;
-    for _ in 0..500 {
+    // Most tries may fall on the moment when the folder is away; so many are made that some do not.
+    for round in 0..1_000_000 {
+        if round >= 500 && read >= 20 {
+            break;
+        }
         if let Ok(content) = alice.download("/dir/file").await {
             assert_eq!(content, b"mine");
             read += 1;
         }
-        if let Ok(()) = alice.upload("/dir/new", b"n").await {}
+        // Whether it succeeds depends on the moment; where it goes does not.
+        let _ = alice.upload("/dir/new", b"n").await;
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     swapper.join().unwrap();
-    assert!(read > 0);
+    assert!(read >= 20);
     assert!(!house.root().join("bob/new").exists());
 }
 
