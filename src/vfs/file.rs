@@ -188,7 +188,9 @@ impl Core {
     /// Writes one chunk; runs on the pool.
     pub(super) fn write(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
         if self.counts.ended.load(Ordering::SeqCst) {
-            return Err(VfsError::Unsupported("the file was closed before this write".to_owned()));
+            return Err(VfsError::Unsupported(
+                "the file was closed before this write".to_owned(),
+            ));
         }
         if let Some(error) = self
             .counts

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::Bytes;
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
+    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
 };
 use rustix::io::Errno;
 
@@ -131,6 +131,12 @@ impl Root {
             .map_err(|errno| told("looking at the file system", errno))?;
         space_of(&fd)
     }
+}
+
+/// The entries of a folder held by an `O_PATH` handle.
+pub(super) fn entries(folder: &OwnedFd) -> rustix::io::Result<Dir> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, c".", flags, Mode::empty()).and_then(Dir::new)
 }
 
 /// Splits a relative path into its folder and its last component.

@@ -5,12 +5,13 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Dir, OFlags};
+use rustix::fs::{AtFlags, OFlags};
 
 use super::partial::names_in;
 use super::{RESERVED_ATTRIBUTE, Root, STAGING, StagedName, rename_in, state_at, told};
 use crate::catalog::{Object, Storage};
 use crate::vfs::limits::CLEAN_MAX;
+use crate::vfs::local;
 use crate::vfs::{Inner, VfsError};
 
 /// What a cleaning has done.
@@ -88,7 +89,7 @@ fn for_each_account(root: &Root, mut each: impl FnMut(&OwnedFd) -> Result<(), Vf
         Err(rustix::io::Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(told("opening the staging folder", errno)),
     };
-    let folders = Dir::read_from(&all).map_err(|errno| told("reading the staging folder", errno))?;
+    let folders = local::entries(&all).map_err(|errno| told("reading the staging folder", errno))?;
     for entry in folders.take(CLEAN_MAX) {
         let entry = entry.map_err(|errno| told("reading the staging folder", errno))?;
         let name = entry.file_name();

@@ -5,14 +5,14 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::{Stage, Staged, StagedName, Target, random, rename_in, staging_folder, state_at, state_of, told};
 use crate::clock::UnixMillis;
 use crate::vfs::VfsError;
 use crate::vfs::limits::{ATTEMPTS_MAX, QUIET_MILLIS, STAGED_MAX};
-use crate::vfs::local::{FileState, Root};
+use crate::vfs::local::{self, FileState, Root};
 use crate::vfs::pieces::Pieces;
 use crate::vfs::resolve::{Asker, Spot};
 
@@ -32,7 +32,7 @@ impl Found {
 /// The staged files of a folder that `wanted` picks, at most [`STAGED_MAX`].
 pub(super) fn names_in(folder: &OwnedFd, wanted: impl Fn(&StagedName) -> bool) -> Result<Vec<StagedName>, VfsError> {
     let mut names = Vec::new();
-    let entries = match Dir::read_from(folder) {
+    let entries = match local::entries(folder) {
         Ok(entries) => entries,
         Err(Errno::NOENT) => return Ok(names),
         Err(errno) => return Err(told("reading the staging folder", errno)),

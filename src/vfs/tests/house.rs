@@ -188,7 +188,9 @@ impl House {
     /// The staged files of all accounts.
     pub(super) fn staged(&self) -> Vec<PathBuf> {
         let staging = self.root().join(String::from_utf8(STAGING.to_vec()).unwrap());
-        let Ok(accounts) = std::fs::read_dir(staging) else { return Vec::new() };
+        let Ok(accounts) = std::fs::read_dir(staging) else {
+            return Vec::new();
+        };
         accounts
             .flat_map(|account| std::fs::read_dir(account.unwrap().path()).unwrap())
             .map(|file| file.unwrap().path())

@@ -100,15 +100,25 @@ async fn the_old_writer_of_an_upload_taken_over_can_neither_write_nor_publish_no
     let house = House::new();
     for nodes in [(1, 1), (1, 2)] {
         let first = house.node(nodes.0);
-        let second = if nodes.0 == nodes.1 { first.clone() } else { house.node(nodes.1) };
+        let second = if nodes.0 == nodes.1 {
+            first.clone()
+        } else {
+            house.node(nodes.1)
+        };
         let old = User::new(&house, &first, "alice");
         let new = User::new(&house, &second, "alice");
         let writer = old.begin("/big", b"12345").await;
         let publisher = old.open("/big", &resuming()).await.unwrap();
         let taker = new.open("/big", &resuming()).await.unwrap();
-        assert_eq!(writer.write_at(5, Bytes::from_static(b"old")).await, Err(VfsError::TakenOver));
+        assert_eq!(
+            writer.write_at(5, Bytes::from_static(b"old")).await,
+            Err(VfsError::TakenOver)
+        );
         assert_eq!(publisher.commit().await, Err(VfsError::TakenOver));
-        assert!(matches!(old.remove("/big").await, Err(VfsError::TakenOver | VfsError::NotFound)));
+        assert!(matches!(
+            old.remove("/big").await,
+            Err(VfsError::TakenOver | VfsError::NotFound)
+        ));
         old.interrupt(writer).await;
         assert_eq!(house.staged().len(), 1);
         taker.write_at(5, Bytes::from_static(b"new")).await.unwrap();
@@ -176,17 +186,34 @@ async fn staged_names_hold_the_node_and_randomness_and_cannot_be_named_by_client
     let alice = User::alice(&house);
     let _one = alice.begin("/a", b"1").await;
     let _two = alice.begin("/b", b"2").await;
-    let names: Vec<_> = house.staged().iter().map(|file| file.file_name().unwrap().to_owned()).collect();
-    assert!(names.iter().all(|name| name.to_str().unwrap().contains("-0000000000000001-")));
+    let names: Vec<_> = house
+        .staged()
+        .iter()
+        .map(|file| file.file_name().unwrap().to_owned())
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| name.to_str().unwrap().contains("-0000000000000001-"))
+    );
     assert_ne!(names[0], names[1]);
     house.account("root", super::house::account("/"));
     let root = User::new(&house, &alice.vfs, "root");
     assert!(root.names("/").await.iter().all(|(name, _)| name != ".argosy-staging"));
     for at in ["/.argosy-staging", "/.argosy-staging/x", "/alice/.argosy-staging"] {
         assert!(matches!(root.look(at).await, Err(VfsError::InvalidName(_))), "{at}");
-        assert!(matches!(root.open(at, &writing()).await.err(), Some(VfsError::InvalidName(_))), "{at}");
-        assert!(matches!(root.list(at).await.err(), Some(VfsError::InvalidName(_))), "{at}");
-        assert!(matches!(root.rename("/alice", at, true).await, Err(VfsError::InvalidName(_))), "{at}");
+        assert!(
+            matches!(root.open(at, &writing()).await.err(), Some(VfsError::InvalidName(_))),
+            "{at}"
+        );
+        assert!(
+            matches!(root.list(at).await.err(), Some(VfsError::InvalidName(_))),
+            "{at}"
+        );
+        assert!(
+            matches!(root.rename("/alice", at, true).await, Err(VfsError::InvalidName(_))),
+            "{at}"
+        );
     }
     std::os::unix::fs::symlink(".argosy-staging", house.root().join("door")).unwrap();
     assert_eq!(root.list("/door").await.err(), Some(VfsError::NotFound));
@@ -242,7 +269,13 @@ async fn staged_files_of_a_node_that_has_left_are_cleaned_by_age_and_of_a_member
     let node = house.node(1);
     let hour = Duration::from_secs(1800);
     assert_eq!(node.clean_departed(&[1, 2, 3], hour).await, Cleaned::default());
-    assert_eq!(node.clean_departed(&[1, 2], Duration::from_secs(7200)).await, Cleaned::default());
-    assert_eq!(node.clean_departed(&[1, 2], hour).await, Cleaned { kept: 0, removed: 1 });
+    assert_eq!(
+        node.clean_departed(&[1, 2], Duration::from_secs(7200)).await,
+        Cleaned::default()
+    );
+    assert_eq!(
+        node.clean_departed(&[1, 2], hour).await,
+        Cleaned { kept: 0, removed: 1 }
+    );
     assert!(house.staged().is_empty());
 }

@@ -74,8 +74,21 @@ async fn the_session_that_holds_a_staged_upload_sees_it_by_its_name() {
         mode: Some(0o4600),
         ..AttributeChange::default()
     };
-    alice.vfs.set_attributes(&alice.session, &super::house::path("/up"), &change).await.unwrap();
-    let second = alice.open("/up", &OpenOptions { read: true, ..resuming() }).await.unwrap();
+    alice
+        .vfs
+        .set_attributes(&alice.session, &super::house::path("/up"), &change)
+        .await
+        .unwrap();
+    let second = alice
+        .open(
+            "/up",
+            &OpenOptions {
+                read: true,
+                ..resuming()
+            },
+        )
+        .await
+        .unwrap();
     assert_eq!(second.read_at(0, 100).await.unwrap(), &b"12345"[..]);
     drop(second);
     alice.rename("/up", "/moved", false).await.unwrap();
@@ -92,7 +105,10 @@ async fn others_see_nothing_of_a_staged_upload() {
     let house = House::new();
     let alice = User::alice(&house);
     let _file = alice.begin("/up", b"12345").await;
-    for other in [User::new(&house, &alice.vfs, "alice"), User::new(&house, &house.node(2), "alice")] {
+    for other in [
+        User::new(&house, &alice.vfs, "alice"),
+        User::new(&house, &house.node(2), "alice"),
+    ] {
         assert_eq!(other.size("/up").await, Err(VfsError::NotFound));
         assert_eq!(other.names("/").await, []);
         assert_eq!(other.open("/up", &reading()).await.err(), Some(VfsError::NotFound));
@@ -109,7 +125,10 @@ async fn a_staged_upload_removed_by_its_session_is_gone() {
     alice.remove("/up").await.unwrap();
     assert_eq!(house.get("up"), None);
     assert!(house.staged().is_empty());
-    assert_eq!(file.write_at(5, Bytes::from_static(b"6")).await, Err(VfsError::NotFound));
+    assert_eq!(
+        file.write_at(5, Bytes::from_static(b"6")).await,
+        Err(VfsError::NotFound)
+    );
     assert_eq!(file.commit().await, Err(VfsError::NotFound));
     assert_eq!(house.get("up"), None);
 }
@@ -197,7 +216,10 @@ async fn a_replaced_file_keeps_its_mode_and_owner() {
     house.put("a", b"old");
     let file = house.on_disk("a");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let owner = (rustix::process::geteuid().as_raw() + 1000, rustix::process::getegid().as_raw() + 1000);
+    let owner = (
+        rustix::process::geteuid().as_raw() + 1000,
+        rustix::process::getegid().as_raw() + 1000,
+    );
     // Only root may give files away; anybody else's files keep their owner by themselves.
     let given = std::os::unix::fs::chown(&file, Some(owner.0), Some(owner.1)).is_ok();
     let alice = User::alice(&house);
@@ -230,7 +252,9 @@ async fn a_revoked_upload_is_never_published() {
         },
         |house, _| {
             house.account("alice", super::house::account("/elsewhere"));
-            VfsError::Revoked(CloseReason::Revoked("the folder of this upload was moved or taken away".into()))
+            VfsError::Revoked(CloseReason::Revoked(
+                "the folder of this upload was moved or taken away".into(),
+            ))
         },
     ];
     for revoke in reasons {
@@ -272,7 +296,12 @@ async fn many_writes_at_a_time_all_land() {
     std::sync::Arc::into_inner(file).unwrap().commit().await.unwrap();
     let content = house.get("a").unwrap();
     assert_eq!(content.len(), 64_000);
-    assert!(content.chunks(1000).enumerate().all(|(piece, bytes)| bytes == [piece as u8; 1000]));
+    assert!(
+        content
+            .chunks(1000)
+            .enumerate()
+            .all(|(piece, bytes)| bytes == [piece as u8; 1000])
+    );
 }
 
 #[tokio::test]
