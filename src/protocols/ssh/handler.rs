@@ -199,13 +199,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Refuses what would run a program: says why on the peer's terminal, and closes the channel.
+    /// Refuses what would run a program: says why on the peer's terminal, and ends as a program that failed.
+    /// Clients do not show the text if the request itself is answered by a failure.
     fn refuse_program(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), russh::Error> {
         if self.channels.contains_key(&channel) {
             self.channels.insert(channel, Subsystem::Refused);
         }
+        russh.channel_success(channel)?;
         russh.extended_data(channel, 1, Bytes::from_static(SFTP_ONLY.as_bytes()))?;
-        russh.channel_failure(channel)?;
         russh.exit_status_request(channel, 1)?;
         russh.eof(channel)?;
         russh.close(channel)
