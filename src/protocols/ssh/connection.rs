@@ -26,8 +26,6 @@ use crate::session::{CloseReason, Registered};
 pub(super) enum Order {
     /// Somebody signed in.
     SignedIn(Registered),
-    /// A limit on sessions was reached; the text is for the peer.
-    TooMany(String),
     /// The peer takes nothing of what it asked for.
     Stalled,
 }
@@ -128,13 +126,15 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
         ending = state.watch() => ending,
     };
     if let Some((code, text)) = ending.farewell {
-        let _ = timeout(GOODBYE, async {
+        let gone = timeout(GOODBYE, async {
             say_goodbye(&handle, code, text).await;
             let _ = (&mut running).await;
         })
         .await;
         line.cut();
-        let _ = timeout(CUT_WAIT, &mut running).await;
+        if gone.is_err() {
+            let _ = timeout(CUT_WAIT, &mut running).await;
+        }
     }
     state.collect();
     match &state.registered {
@@ -180,7 +180,6 @@ impl State {
                         self.registered = Some(registered);
                         self.permit = None;
                     }
-                    Order::TooMany(text) => return Ending::by_us(Disconnect::TooManyConnections, text),
                     Order::Stalled => {
                         return Ending::by_us(Disconnect::ByApplication, "the client took nothing for too long");
                     }
