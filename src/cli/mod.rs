@@ -147,23 +147,23 @@ struct Context {
 
 /// Parses the arguments, runs the command, tells what went wrong; gives the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(execute(arguments))
+}
+
+fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come as errors too, with exit code 0.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { 2 } else { 0 };
         }
     };
     match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("{}", error::chain(&*error));
-            ExitCode::from(error.downcast_ref::<CliError>().map_or(1, |error| error.code))
+            error.downcast_ref::<CliError>().map_or(1, |error| error.code)
         }
     }
 }
