@@ -22,10 +22,13 @@ use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::session::Registry;
 
+/// A request's body and its answer.
+type Seen = (Vec<u8>, Committed<Outcome>);
+
 /// What the members answer and what the log holds.
 pub struct FakeCluster {
     state: Mutex<(Catalog, u64)>,
-    seen: Mutex<HashMap<RequestId, (Vec<u8>, Committed<Outcome>)>>,
+    seen: Mutex<HashMap<RequestId, Seen>>,
     /// Without it every proposal and linearizable read is refused.
     pub quorum: AtomicBool,
     /// Proposals are made, but answered as unknown.
@@ -243,6 +246,7 @@ pub struct Answer {
     pub text: String,
 }
 
+#[expect(clippy::new_without_default, reason = "a test says what it makes")]
 impl Node {
     /// node-1 of a cluster of two; node-2 does not answer.
     pub fn new() -> Self {
