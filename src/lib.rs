@@ -55,14 +55,18 @@
 
 pub mod access;
 pub mod admin;
+pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;
 pub mod ids;
+pub mod listener;
+pub mod manual;
 pub mod node;
-pub mod node_commands;
 pub mod path;
+pub mod protocols;
+pub mod reconcile;
 pub mod session;
 pub mod vfs;

@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand. All but `init`, `join`, `serve` and `demo` are clients of the admin API.
 //!
-//! What a command does in the cluster is left to the admin API; what the machine commands do, to `node_commands`.
+//! What a command does in the cluster is left to the admin API.
 
 mod account;
 mod account_grant;
@@ -8,15 +8,19 @@ mod account_key;
 mod administrator;
 mod api_token;
 mod apply;
+mod border;
 mod client;
+mod demo;
 mod edit;
 pub mod error;
 mod get;
 mod host_key;
+mod init;
 mod input;
-pub mod machine;
+mod join;
 mod node;
 mod output;
+mod serve;
 mod service;
 mod session;
 mod settings;
@@ -34,7 +38,6 @@ use clap::{Args, Parser, Subcommand};
 use self::client::{Client, Target};
 use self::error::CliError;
 use self::output::Format;
-use crate::node_commands;
 
 /// The data folder when neither `--data` nor `ARGOSY_DATA` names one.
 pub const DATA_DEFAULT: &str = "/var/lib/argosy";
@@ -92,13 +95,13 @@ struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Begin a cluster: make its first node on this machine
-    Init(machine::InitArgs),
+    Init(init::InitArgs),
     /// Make this machine a node of an existing cluster
-    Join(machine::JoinArgs),
+    Join(join::JoinArgs),
     /// Run this machine's node
     Serve,
     /// Run three nodes on this machine, to try it out
-    Demo(machine::DemoArgs),
+    Demo(demo::DemoArgs),
     /// Show the cluster: quorum, leader, nodes
     Status,
     /// Who may transfer files
@@ -172,13 +175,13 @@ fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
     let Cli { global, command } = cli;
     let data = data_folder(&global);
     match command {
-        Command::Init(args) => node_commands::init(&data, &args),
+        Command::Init(args) => Ok(init::run(&data, &args)?),
         Command::Join(args) => {
             let token = input::join_token(args.token_stdin, global.token_file.as_deref())?;
-            node_commands::join(&data, &args, &token)
+            Ok(join::run(&data, &args, &token)?)
         }
-        Command::Serve => node_commands::serve(&data),
-        Command::Demo(args) => node_commands::demo(&args),
+        Command::Serve => Ok(serve::run(&data)?),
+        Command::Demo(args) => Ok(demo::run(&args)?),
         command => {
             let context = Context {
                 client: Client::new(target(&global, data)?),

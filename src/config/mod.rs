@@ -11,6 +11,9 @@ use serde::Deserialize;
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "argosy.toml";
 
+/// Which log lines are written by default: the product's own, and other people's only when something is wrong.
+pub const LOG_FILTER: &str = "info,openraft=warn,russh=warn,sled=warn,raft_log=warn";
+
 /// What this node is and where it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -114,7 +117,7 @@ impl NodeConfig {
             service_address: raw.service_address.ok_or_else(|| missing("service_address"))?,
             admin_address: raw.admin_address.ok_or_else(|| missing("admin_address"))?,
             log_format: raw.log_format.unwrap_or(LogFormat::Text),
-            log_filter: raw.log_filter.unwrap_or_else(|| "info".to_owned()),
+            log_filter: raw.log_filter.unwrap_or_else(|| LOG_FILTER.to_owned()),
         })
     }
 
@@ -158,7 +161,7 @@ impl NodeConfig {
              log_format = \"text\"\n\
              \n\
              # Which log lines: \"error\", \"warn\", \"info\", \"debug\", or a filter such as \"info,argosy=debug\".\n\
-             log_filter = \"info\"\n",
+             log_filter = \"{LOG_FILTER}\"\n",
             name = self.name,
             peer = self.peer_address,
             peer_port = self.peer_address.port(),
@@ -182,7 +185,7 @@ mod tests {
             service_address: "127.0.0.1".parse().unwrap(),
             admin_address: "127.0.0.1:8443".parse().unwrap(),
             log_format: LogFormat::Text,
-            log_filter: "info".to_owned(),
+            log_filter: LOG_FILTER.to_owned(),
         }
     }
 
