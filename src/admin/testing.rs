@@ -23,7 +23,7 @@ use crate::events::Journal;
 use crate::session::Registry;
 
 /// A request's body and its answer.
-type Seen = (Vec<u8>, Committed<Outcome>);
+type Seen = ([u8; 32], Committed<Outcome>);
 
 /// What the members answer and what the log holds.
 pub struct FakeCluster {
@@ -62,13 +62,17 @@ impl FakeCluster {
         })
     }
 
-    fn propose_now(&self, request: RequestId, command: &Command) -> Result<Committed<Outcome>, ProposeError> {
+    fn propose_now(
+        &self,
+        request: RequestId,
+        body: [u8; 32],
+        command: &Command,
+    ) -> Result<Committed<Outcome>, ProposeError> {
         if !self.quorum.load(Ordering::SeqCst) {
             return Err(ProposeError::Unavailable {
                 reason: "no quorum: 1 of 2 voters answers".to_owned(),
             });
         }
-        let body = format!("{:?}", command.transaction).into_bytes();
         if let Some((seen, answer)) = self.seen.lock().unwrap().get(&request) {
             return if *seen == body {
                 Ok(answer.clone())
@@ -95,13 +99,14 @@ impl FakeCluster {
 }
 
 impl ClusterPort for FakeCluster {
-    fn propose(
+    fn propose_request(
         &self,
         request: RequestId,
+        body_hash: [u8; 32],
         command: Command,
         _deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>> {
-        Box::pin(async move { self.propose_now(request, &command) })
+        Box::pin(async move { self.propose_now(request, body_hash, &command) })
     }
 
     fn view(&self) -> Arc<View> {

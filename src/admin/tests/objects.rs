@@ -185,6 +185,38 @@ async fn a_request_that_cannot_be_read_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn the_same_request_is_made_once_though_time_and_salts_differ() {
+    let node = Node::new();
+    let header = format!("idempotency-key: {ID}");
+    let put = async |body: Value| node.ask("PUT", "/api/v1/account/a", &[&header], &spec(&body)).await;
+    let first = put(json!({ "password": "correct horse" })).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    let hash = || node.cluster.view().accounts.get("a").unwrap().spec.password.clone();
+    let before = hash();
+    node.clock.set(crate::clock::UnixMillis(1_900_000_000_000));
+    assert_eq!(put(json!({ "password": "correct horse" })).await.body, first.body);
+    assert_eq!(hash(), before);
+    problem(
+        &put(json!({ "password": "another horse" })).await,
+        422,
+        "request-reused",
+        ID,
+    );
+    // A new token's secret was shown with the first answer, and only there.
+    let owner = json!({ "role": "owner" });
+    node.put("administrator/anna", owner).await;
+    let header = format!("idempotency-key: {}", "a".repeat(32));
+    let body = spec(&json!({ "administrator": "anna" }));
+    let put = async || {
+        node.ask("PUT", "/api/v1/api-token/t", &[&header, "if-none-match: *"], &body)
+            .await
+    };
+    assert!(put().await.body["secrets"][0]["secret"].is_string());
+    let again = put().await;
+    assert_eq!(again.status, 200, "{}", again.text);
+}
+
+#[tokio::test]
 async fn the_same_request_is_made_once_and_an_id_is_not_reused() {
     let node = Node::new();
     let header = format!("idempotency-key: {ID}");
