@@ -49,7 +49,7 @@ pub enum Envelope {
 pub struct AppCommand {
     /// The request's id.
     pub request: RequestId,
-    /// SHA-256 of `command`: the same id with another body is refused.
+    /// SHA-256 of what was asked, by default of `command`: the same id with another body is refused.
     pub body_hash: [u8; 32],
     /// The machine's own encoding of the command.
     pub command: Bytes,

@@ -44,10 +44,12 @@ enum Attempt {
 }
 
 impl<M: StateMachine> Node<M> {
-    /// See [`Cluster::propose`](crate::Cluster::propose).
+    /// See [`Cluster::propose`](crate::Cluster::propose) and
+    /// [`Cluster::propose_request`](crate::Cluster::propose_request).
     pub(super) async fn propose(
         &self,
         request: RequestId,
+        body_hash: Option<[u8; 32]>,
         command: &M::Command,
         deadline: Duration,
     ) -> Result<Committed<M::Outcome>, ProposeError> {
@@ -57,7 +59,9 @@ impl<M: StateMachine> Node<M> {
         }
         let deadline = Instant::now() + deadline.min(RETRY_MAX);
         let unknown = |reason: String| ProposeError::OutcomeUnknown { request, reason };
-        let envelope = Envelope::App(AppCommand::new(request, command));
+        let mut command = AppCommand::new(request, command);
+        command.body_hash = body_hash.unwrap_or(command.body_hash);
+        let envelope = Envelope::App(command);
         let answer = self.submit(envelope, deadline).await.map_err(|error| match error {
             SubmitError::Unavailable(reason) => ProposeError::Unavailable { reason },
             SubmitError::Unknown(reason) => unknown(reason),
