@@ -51,3 +51,99 @@ pub fn decide<'a>(account: &'a Account, operation: Operation, path: &VirtualPath
         Decision::Deny(mount)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Grant, Operations};
+    use crate::ids::Name;
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn mount(at: &str, grants: Option<Vec<Grant>>) -> Mount {
+        Mount {
+            at: path(at),
+            storage: Name::parse("files").unwrap(),
+            folder: VirtualPath::root(),
+            grants,
+        }
+    }
+
+    fn grant(at: &str, allow: &[Operation], deny: &[Operation]) -> Grant {
+        let set = |list: &[Operation]| list.iter().copied().collect::<Operations>();
+        Grant {
+            path: path(at),
+            allow: set(allow),
+            deny: set(deny),
+        }
+    }
+
+    fn account() -> Account {
+        use Operation::{Delete, List, Read, Write};
+        let shared = vec![
+            grant("/shared", &[Read, List], &[]),
+            grant("/shared/in", &[Write, Delete], &[Read]),
+        ];
+        Account {
+            enabled: true,
+            expires_at: None,
+            password: None,
+            keys: Vec::new(),
+            home: Some(mount("/", None)),
+            mounts: vec![
+                mount("/shared", Some(shared)),
+                mount("/closed", None),
+                mount("/shared/deep", Some(vec![])),
+            ],
+            sources: Vec::new(),
+            sessions_max: None,
+        }
+    }
+
+    /// The golden table: what one account may do where.
+    #[test]
+    fn silence_is_deny_and_deny_beats_allow() {
+        use Operation::{Delete, List, MakeFolder, Overwrite, Read, Write};
+        let account = account();
+        for (operation, at, allowed) in [
+            (Read, "/", true),
+            (Delete, "/any/where", true),
+            (Read, "/shared", true),
+            (Read, "/shared/a", true),
+            (Write, "/shared/a", false),
+            (Write, "/shared/in/a", true),
+            (List, "/shared/in", true),
+            (Read, "/shared/in/a", false),
+            (Overwrite, "/shared/in/a", false),
+            (Write, "/shared/inside", false),
+            (Write, "/sharedx", true),
+            (Read, "/closed/a", false),
+            (List, "/closed", false),
+            (Read, "/shared/deep/a", false),
+            (MakeFolder, "/shared", false),
+        ] {
+            let decision = decide(&account, operation, &path(at));
+            assert_eq!(
+                matches!(decision, Decision::Allow(_)),
+                allowed,
+                "{operation:?} at {at}: {decision:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_home_only_mounts_are_there() {
+        let account = Account {
+            home: None,
+            ..account()
+        };
+        assert_eq!(decide(&account, Operation::List, &path("/")), Decision::NoMount);
+        assert!(matches!(
+            decide(&account, Operation::Read, &path("/shared/x")),
+            Decision::Allow(_)
+        ));
+    }
+}

@@ -1,3 +1,5 @@
-//! Parses, runs, exits.
+//! Parses, runs, exits; everything else is in [`argosy::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    argosy::cli::run(std::env::args_os())
+}

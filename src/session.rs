@@ -230,3 +230,54 @@ impl Registry {
         session.map(|session| session.close(reason)).is_some()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn new(account: &str, account_max: Option<u32>, service_max: u32) -> NewSession {
+        NewSession {
+            principal: Principal {
+                account: Name::parse(account).unwrap(),
+                credential: Credential::Password { hash_digest: [0; 32] },
+            },
+            service: Name::parse("sftp").unwrap(),
+            protocol: "sftp",
+            peer: "127.0.0.1:5".parse().unwrap(),
+            started_at: UnixMillis(0),
+            account_max,
+            service_max,
+        }
+    }
+
+    #[test]
+    fn limits_hold_and_a_dropped_session_frees_its_place() {
+        let registry = Arc::new(Registry::default());
+        let first = registry.register(SessionId(1), new("alice", Some(1), 2)).unwrap();
+        assert_eq!(
+            registry.register(SessionId(2), new("alice", Some(1), 2)).err(),
+            Some(LimitReached::Account)
+        );
+        let _other = registry.register(SessionId(3), new("bob", Some(1), 2)).unwrap();
+        assert_eq!(
+            registry.register(SessionId(4), new("carol", None, 2)).err(),
+            Some(LimitReached::Service)
+        );
+        drop(first);
+        assert!(registry.register(SessionId(5), new("alice", Some(1), 2)).is_ok());
+        assert_eq!(registry.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_closed_session_says_so_with_its_first_reason() {
+        let registry = Arc::new(Registry::default());
+        let held = registry.register(SessionId(1), new("alice", None, 2)).unwrap();
+        assert_eq!(held.session().check(), Ok(()));
+        assert!(registry.close(SessionId(1), CloseReason::Administrator));
+        assert!(!registry.close(SessionId(9), CloseReason::Administrator));
+        held.session().close(CloseReason::Stopping);
+        assert_eq!(held.session().closed().await, CloseReason::Administrator);
+        assert_eq!(held.session().check(), Err(CloseReason::Administrator));
+    }
+}

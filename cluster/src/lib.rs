@@ -21,10 +21,21 @@
 //! The state machine never sees a clock, randomness, a disk or a socket. `transport` never sees openraft.
 //! `raft` never names tokio: time, tasks and channels come through its runtime parameter.
 
+#[allow(dead_code)]
+mod envelope;
+mod identity;
 pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod outcome;
+#[allow(dead_code)]
+mod raft;
+#[allow(dead_code)]
+mod store;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sim;
+mod transport;
 
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
 pub use node::{

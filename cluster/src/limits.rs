@@ -8,3 +8,35 @@ pub const COMMAND_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const REQUEST_IDS_MAX: u64 = 1_000_000;
 /// How long a request is retried by ourselves before it is answered as unknown.
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How many applied entries are stored, published and answered together.
+pub const APPLY_CHUNK_MAX: usize = 256;
+/// How many join tokens the state keeps; the one that ends first makes room.
+pub const JOIN_TOKENS_MAX: usize = 1_000;
+/// How long a snapshot may take on its way to one member.
+pub const SNAPSHOT_SEND_MAX: Duration = Duration::from_secs(600);
+/// How long the first start of a new cluster may take.
+pub const FOUND_MAX: Duration = Duration::from_secs(10);
+/// How long one confirmation of the leadership (for a read) may take inside the core.
+pub const READ_INDEX_MAX: Duration = Duration::from_secs(5);
+/// Log entries in one message to a follower.
+pub const APPEND_ENTRIES_MAX: u64 = 64;
+/// The size at which a block of a snapshot is closed, in bytes.
+pub const SNAPSHOT_BLOCK_BYTES: usize = 64 * 1024;
+/// The largest block of a snapshot, in bytes: one row of the largest command, and what was before it in the block.
+pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 4 * COMMAND_BYTES_MAX;
+/// How many snapshots are kept.
+pub const SNAPSHOTS_KEPT: usize = 2;
+/// How many copies of applied state that could not be used are kept.
+pub const APPLIED_BAD_KEPT: usize = 2;
+/// How many rows are put into sled in one batch when all are replaced.
+pub const APPLIED_BATCH_ROWS: usize = 1_000;
+/// The size at which a file of the Raft log is closed and the next begun, in bytes.
+pub const LOG_CHUNK_BYTES: usize = 64 * 1024 * 1024;
+/// How many bytes of log entries stay in memory.
+pub const LOG_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// How many log entries stay in memory.
+pub const LOG_CACHE_ENTRIES: usize = 20_000;
+/// How long an fsync of the log waits for others to share it. Longer costs a lone writer; zero costs a busy one.
+pub const LOG_SYNC_WAIT: Duration = Duration::from_micros(20);
+/// The bytes of log entries in one message to a follower; a single larger entry still goes alone.
+pub const APPEND_BYTES_MAX: usize = COMMAND_BYTES_MAX;

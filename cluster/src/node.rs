@@ -2,6 +2,21 @@
 //!
 //! Consensus itself is in `raft`, bytes between nodes in `transport`, secrets in `identity`.
 
+mod admission;
+mod forward;
+mod keys;
+pub(crate) mod limits;
+mod link;
+mod membership;
+mod messages;
+mod read;
+mod route;
+mod running;
+mod serve;
+mod server_tls;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -49,6 +64,18 @@ pub struct StartOptions {
     pub heartbeat: Duration,
     /// How many log entries between snapshots. Default 5,000.
     pub snapshot_every: u64,
+}
+
+impl StartOptions {
+    /// The defaults, for a folder and an address.
+    pub fn new(folder: PathBuf, peer_listen: SocketAddr) -> Self {
+        Self {
+            folder,
+            peer_listen,
+            heartbeat: Duration::from_millis(100),
+            snapshot_every: 5_000,
+        }
+    }
 }
 
 /// Answers what other nodes ask of this one, outside the log (sessions, enforced revisions).
@@ -106,15 +133,16 @@ pub struct ClusterStatus {
     pub log_fsync_seconds: f64,
 }
 
-/// A running node of a cluster that replicates `M`. Clones are handles to the same node.
+/// A running node of a cluster that replicates `M`. Clones are handles to the same node, which ends abruptly with
+/// the last of them unless [`stop`](Self::stop) was called before.
 pub struct Cluster<M: StateMachine> {
-    inner: Arc<std::marker::PhantomData<fn() -> M>>,
+    running: Arc<running::Running<M>>,
 }
 
 impl<M: StateMachine> Clone for Cluster<M> {
     fn clone(&self) -> Self {
         Self {
-            inner: self.inner.clone(),
+            running: self.running.clone(),
         }
     }
 }
@@ -155,117 +183,133 @@ impl std::fmt::Display for NodeError {
 
 impl std::error::Error for NodeError {}
 
-#[expect(clippy::unimplemented, reason = "the contract, being filled in")]
 impl<M: StateMachine> Cluster<M> {
-    /// Makes the folder of a new cluster's first node: authority, certificate, data key, empty log with this node
-    /// as its only voter. Does not leave anything running.
-    pub fn init(_options: &InitOptions) -> Result<(), NodeError> {
-        unimplemented!()
+    /// Makes the folder of a new cluster's first node: authority, certificate, data key. The first start makes the
+    /// log with this node as its only voter. Does not leave anything running.
+    pub fn init(options: &InitOptions) -> Result<(), NodeError> {
+        running::init(options)
     }
 
     /// Makes the folder of a node that joins: makes the key here, asks a member named in the token (whose authority
-    /// is pinned by the token) for a certificate and a node id. The node becomes a learner, then a voter, once it
-    /// was started with [`start`](Self::start).
-    pub async fn join(_options: &JoinOptions) -> Result<NodeId, NodeError> {
-        unimplemented!()
+    /// is pinned by the token) for a certificate and a node id. The node is a learner from then on, and a voter once
+    /// it was started with [`start`](Self::start) and has caught up.
+    pub async fn join(options: &JoinOptions) -> Result<NodeId, NodeError> {
+        admission::join(options).await
     }
 
     /// Starts the node: recovers its state, opens the peer listener, takes part. Must be called inside a tokio
     /// runtime; consensus runs on a runtime of its own.
-    pub async fn start(_options: StartOptions, _service: Arc<dyn PeerService>) -> Result<Self, NodeError> {
-        unimplemented!()
+    pub async fn start(options: StartOptions, service: Arc<dyn PeerService>) -> Result<Self, NodeError> {
+        let running = Arc::new(running::Running::start(options, service).await?);
+        Ok(Self { running })
     }
 
-    /// Stops taking part, flushes applied state and marks a clean stop.
+    /// Stops taking part: hands the leadership over if this node leads, flushes applied state and marks a clean stop.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.running.stop().await;
     }
 
     /// Resolves when the node had to stop by itself (failed log fsync, unknown command), with the reason.
     pub async fn failed(&self) -> String {
-        unimplemented!()
+        self.node().core.fatal().raised().await
     }
 
     /// Proposes a command from any node; forwards to the leader. Answers once this node has applied it too.
     pub async fn propose(
         &self,
-        _request: RequestId,
-        _command: M::Command,
-        _deadline: Duration,
+        request: RequestId,
+        command: M::Command,
+        deadline: Duration,
     ) -> Result<Committed<M::Outcome>, ProposeError> {
-        unimplemented!()
+        self.node().propose(request, &command, deadline).await
     }
 
     /// The state as this node has applied it. Never blocks, never fails.
     pub fn view(&self) -> Arc<M::View> {
-        unimplemented!()
+        self.node().core.view()
     }
 
     /// The applied revision; changes each time a new view is published.
     pub fn revisions(&self) -> tokio::sync::watch::Receiver<u64> {
-        unimplemented!()
+        self.node().revisions.subscribe()
     }
 
     /// Waits until this node has applied everything that was committed when the call was made (ReadIndex).
-    pub async fn linearize(&self, _deadline: Duration) -> Result<u64, ReadError> {
-        unimplemented!()
+    pub async fn linearize(&self, deadline: Duration) -> Result<u64, ReadError> {
+        self.node().linearize(deadline).await
     }
 
     /// Waits until this node has applied at least `revision`.
-    pub async fn applied(&self, _revision: u64, _deadline: Duration) -> Result<(), ReadError> {
-        unimplemented!()
+    pub async fn applied(&self, revision: u64, deadline: Duration) -> Result<(), ReadError> {
+        self.node()
+            .wait_applied(revision, tokio::time::Instant::now() + deadline)
+            .await
     }
 
     /// The consensus as this node sees it.
     pub fn status(&self) -> ClusterStatus {
-        unimplemented!()
+        self.node().status()
     }
 
     /// This node's id.
     pub fn id(&self) -> NodeId {
-        unimplemented!()
+        self.node().id
     }
 
     /// Asks another member (or this node itself) outside the log.
     pub async fn call(
         &self,
-        _node: NodeId,
-        _route: &str,
-        _request: Bytes,
-        _deadline: Duration,
+        node: NodeId,
+        route: &str,
+        request: Bytes,
+        deadline: Duration,
     ) -> Result<Bytes, PeerError> {
-        unimplemented!()
+        self.node().call_product(node, route, request, deadline).await
     }
 
     /// Issues a one-time join token that ends after `valid`; committed before it is returned.
-    pub async fn create_join_token(&self, _valid: Duration) -> Result<String, NodeError> {
-        unimplemented!()
+    pub async fn create_join_token(&self, valid: Duration) -> Result<String, NodeError> {
+        self.node().create_join_token(valid).await
     }
 
     /// Removes a member for good: it is no longer heard, its id is never used again, and a new data key is made.
     /// The caller must then reseal what it has sealed (see [`seal`](Self::seal)).
-    pub async fn remove_node(&self, _node: NodeId) -> Result<(), NodeError> {
-        unimplemented!()
+    pub async fn remove_node(&self, node: NodeId) -> Result<(), NodeError> {
+        self.node()
+            .change_membership(messages::MembershipAskV1::Remove(node))
+            .await
     }
 
     /// Hands the leadership to `node`, or to any voter that is up to date.
-    pub async fn transfer_leadership(&self, _node: Option<NodeId>) -> Result<(), NodeError> {
-        unimplemented!()
+    pub async fn transfer_leadership(&self, node: Option<NodeId>) -> Result<(), NodeError> {
+        self.node()
+            .change_membership(messages::MembershipAskV1::Transfer(node))
+            .await
     }
 
     /// Seals a secret with the newest data key, bound to `context` (the row it will stand in). The result names the
     /// key's id in its first 4 bytes (big endian).
-    pub fn seal(&self, _context: &[u8], _secret: &[u8]) -> Result<Vec<u8>, NodeError> {
-        unimplemented!()
+    pub fn seal(&self, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, NodeError> {
+        self.node().vault.ring().seal(self.data_key_id(), context, secret)
     }
 
     /// Opens what any member sealed; fetches a missing data key from other members.
-    pub async fn unseal(&self, _context: &[u8], _sealed: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, NodeError> {
-        unimplemented!()
+    pub async fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, NodeError> {
+        self.node().unseal(context, sealed).await
+    }
+
+    /// TLS settings for a server of this node, with a fresh certificate of the cluster's authority for `names` (DNS
+    /// names and IP addresses). Without ALPN. Fails until this node holds the authority's key, as every voter does.
+    pub fn server_tls(&self, names: Vec<String>) -> Result<Arc<rustls::ServerConfig>, NodeError> {
+        self.node().server_tls(names)
     }
 
     /// The id of the newest data key.
     pub fn data_key_id(&self) -> u32 {
-        unimplemented!()
+        self.node().core.cluster_rows().data_key_id()
+    }
+
+    fn node(&self) -> &Arc<running::Node<M>> {
+        &self.running.node
     }
 }

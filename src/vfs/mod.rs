@@ -3,15 +3,46 @@
 //! Who asks comes in as a [`Session`]; what it may, `access` decides on the latest view at each use. Wire formats
 //! and status codes are left to `protocols`.
 
-use std::sync::Arc;
+mod change;
+mod file;
+mod health;
+pub mod limits;
+mod listing;
+mod local;
+mod open;
+mod pieces;
+mod pool;
+mod relocate;
+mod resolve;
+mod slots;
+mod staged;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Operation, View};
+use crate::catalog::{Object, Operation, Storage, View};
 use crate::clock::{Clock, UnixMillis};
-use crate::events::Journal;
+use crate::events::{FileVerb, Journal};
+use crate::ids::Name;
 use crate::path::VirtualPath;
 use crate::session::{CloseReason, Session};
+
+use file::Core;
+use health::Health;
+use listing::Reader;
+use local::Faults;
+use pool::Pool;
+use resolve::{Asker, Place, Standing, standing};
+use slots::Slots;
+use staged::held::Held;
+
+pub use staged::clean::Cleaned;
 
 /// Gives the latest applied view; read at each use.
 pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
@@ -168,173 +199,443 @@ pub struct Vfs {
 }
 
 struct Inner {
-    _view: ViewSource,
-    _clock: Clock,
-    _journal: Journal,
-    _node: u64,
+    view: ViewSource,
+    clock: Clock,
+    journal: Journal,
+    node: u64,
+    pools: Mutex<HashMap<Name, Pool>>,
+    held: Held,
+    slots: Arc<Slots>,
+    health: Health,
+    faults: Faults,
+}
+
+impl Inner {
+    /// The pool of a storage.
+    fn pool(&self, storage: &Name) -> Pool {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.entry(storage.clone()).or_insert_with(Pool::new).clone()
+    }
 }
 
 /// An open file. Dropping it without [`commit`](Self::commit) interrupts an upload: nothing is published.
 pub struct OpenFile {
-    _vfs: Vfs,
+    /// `None` only while it is being dropped.
+    core: Option<Arc<Core>>,
 }
 
 /// A folder being read; memory does not grow with the folder.
 pub struct Listing {
-    _vfs: Vfs,
+    asker: Asker,
+    storage: Option<Name>,
+    reader: Arc<Mutex<Reader>>,
 }
 
-#[expect(clippy::unimplemented, reason = "the contract, being filled in")]
 impl Vfs {
     /// `node` is this node's id; it stands in the names of staged uploads.
     pub fn new(view: ViewSource, clock: Clock, journal: Journal, node: u64) -> Self {
+        Self::with_faults(view, clock, journal, node, Faults::default())
+    }
+
+    fn with_faults(view: ViewSource, clock: Clock, journal: Journal, node: u64, faults: Faults) -> Self {
         Self {
             inner: Arc::new(Inner {
-                _view: view,
-                _clock: clock,
-                _journal: journal,
-                _node: node,
+                view,
+                clock,
+                journal,
+                node,
+                pools: Mutex::default(),
+                held: Held::default(),
+                slots: Arc::default(),
+                health: Health::default(),
+                faults,
             }),
         }
     }
 
-    /// Attributes; `follow` looks behind a symbolic link at the end.
+    fn asker(&self, session: &Arc<Session>) -> Asker {
+        Asker {
+            inner: self.inner.clone(),
+            session: session.clone(),
+        }
+    }
+
+    /// Attributes; `follow` looks behind a symbolic link at the end. Allowed to whoever may list the folder that
+    /// holds the path, or may do anything to the path itself.
     pub async fn attributes(
         &self,
-        _session: &Arc<Session>,
-        _path: &VirtualPath,
-        _follow: bool,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        follow: bool,
     ) -> Result<Attributes, VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let Some(place) = asker.place(path)? else {
+            let (_, account) = asker.account()?;
+            return match standing(&account.spec, path) {
+                Standing::Ordinary => Err(VfsError::NotFound),
+                _ => Ok(listing::virtual_folder(self.inner.clock.now())),
+            };
+        };
+        asker.may_look(path)?;
+        let job_place = place.clone();
+        asker
+            .run(&place, move |asker| change::attributes(asker, job_place, follow))
+            .await
     }
 
     /// Opens a folder for reading.
-    pub async fn list(&self, _session: &Arc<Session>, _path: &VirtualPath) -> Result<Listing, VfsError> {
-        unimplemented!()
+    pub async fn list(&self, session: &Arc<Session>, path: &VirtualPath) -> Result<Listing, VfsError> {
+        let asker = self.asker(session);
+        let result = self.open_listing(&asker, path).await;
+        asker.recorded(FileVerb::Listed, path, None, result)
     }
 
-    /// Opens or makes a file.
+    async fn open_listing(&self, asker: &Asker, path: &VirtualPath) -> Result<Listing, VfsError> {
+        let listing = |storage, reader| Listing {
+            asker: asker.clone(),
+            storage,
+            reader: Arc::new(Mutex::new(reader)),
+        };
+        let Some(place) = asker.place(path)? else {
+            let (_, account) = asker.account()?;
+            return match standing(&account.spec, path) {
+                Standing::Ordinary => Err(VfsError::NotFound),
+                _ => Ok(listing(None, Reader::of_mounts(asker, path)?)),
+            };
+        };
+        asker.may(Operation::List, path)?;
+        let job_place = place.clone();
+        let reader = asker.run(&place, move |asker| Reader::open(asker, job_place)).await?;
+        Ok(listing(Some(place.storage.name.clone()), reader))
+    }
+
+    /// Opens or makes a file. A new or emptied file is staged and published by [`OpenFile::commit`]; an existing one
+    /// is opened in place; a partial of the account is gone on with, which takes it from whoever held it.
     pub async fn open(
         &self,
-        _session: &Arc<Session>,
-        _path: &VirtualPath,
-        _options: &OpenOptions,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        options: &OpenOptions,
     ) -> Result<OpenFile, VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let result = Self::open_file(&asker, path, options).await;
+        if let Err(error) = &result {
+            asker.record(FileVerb::Opened, path, None, (0, 0), Some(error.to_string()));
+        }
+        result
+    }
+
+    async fn open_file(asker: &Asker, path: &VirtualPath, options: &OpenOptions) -> Result<OpenFile, VfsError> {
+        let wanted = if options.write {
+            Operation::Write
+        } else {
+            Operation::Read
+        };
+        let Some(place) = asker.place(path)? else {
+            // Says why: a folder that leads to mounts, or nothing at all.
+            return asker.permitted(wanted, path).and(Err(VfsError::NotFound));
+        };
+        if !options.write {
+            asker.may(Operation::Read, path)?;
+        }
+        let slot = asker.inner.slots.take(asker.session.id)?;
+        let options = options.clone();
+        let job_place = place.clone();
+        let core = asker
+            .run(&place, move |asker| open::open(asker, job_place, &options, slot))
+            .await?;
+        Ok(OpenFile {
+            core: Some(Arc::new(core)),
+        })
     }
 
     /// Changes attributes by path.
     pub async fn set_attributes(
         &self,
-        _session: &Arc<Session>,
-        _path: &VirtualPath,
-        _change: &AttributeChange,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        change: &AttributeChange,
     ) -> Result<(), VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let change = change.clone();
+        let job = move |asker: &Asker, place| change::set_attributes(asker, place, &change);
+        // Write alone allows it on the session's own upload; which one is needed shows on the disk.
+        let either = [Operation::SetAttributes, Operation::Write];
+        let result = Self::on_one(&asker, either, path, job).await;
+        asker.recorded(FileVerb::AttributesSet, path, None, result)
     }
 
     /// Makes one folder.
     pub async fn make_folder(
         &self,
-        _session: &Arc<Session>,
-        _path: &VirtualPath,
-        _mode: Option<u32>,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        mode: Option<u32>,
     ) -> Result<(), VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let job = move |asker: &Asker, place| change::make_folder(asker, place, mode);
+        let result = Self::on_one(&asker, [Operation::MakeFolder], path, job).await;
+        asker.recorded(FileVerb::FolderMade, path, None, result)
     }
 
     /// Removes an empty folder.
-    pub async fn remove_folder(&self, _session: &Arc<Session>, _path: &VirtualPath) -> Result<(), VfsError> {
-        unimplemented!()
+    pub async fn remove_folder(&self, session: &Arc<Session>, path: &VirtualPath) -> Result<(), VfsError> {
+        let asker = self.asker(session);
+        let result = Self::on_one(&asker, [Operation::RemoveFolder], path, change::remove_folder).await;
+        asker.recorded(FileVerb::FolderRemoved, path, None, result)
     }
 
     /// Removes a file or a link.
-    pub async fn remove(&self, _session: &Arc<Session>, _path: &VirtualPath) -> Result<(), VfsError> {
-        unimplemented!()
+    pub async fn remove(&self, session: &Arc<Session>, path: &VirtualPath) -> Result<(), VfsError> {
+        let asker = self.asker(session);
+        let result = Self::on_one(&asker, [Operation::Delete], path, change::remove).await;
+        asker.recorded(FileVerb::Deleted, path, None, result)
     }
 
-    /// Moves; without `overwrite` an existing target is left alone and the answer is [`VfsError::Exists`].
+    /// Moves; without `overwrite` an existing target is left alone and the answer is [`VfsError::Exists`]. With it,
+    /// an existing target needs the right to overwrite; the right to delete is not asked for.
     pub async fn rename(
         &self,
-        _session: &Arc<Session>,
-        _from: &VirtualPath,
-        _to: &VirtualPath,
-        _overwrite: bool,
+        session: &Arc<Session>,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        overwrite: bool,
     ) -> Result<(), VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let rights = (Operation::Rename, Operation::Rename);
+        let job = move |asker: &Asker, from, to| relocate::rename(asker, from, to, overwrite);
+        let result = Self::on_two(&asker, rights, (from, to), job).await;
+        asker.recorded(FileVerb::Renamed, from, Some(to), result)
     }
 
     /// Makes a symbolic link at `link`; `target` is what the client sent. An absolute target is stored relative
     /// within its mount; one that leaves the mount is refused.
-    pub async fn make_link(
-        &self,
-        _session: &Arc<Session>,
-        _target: &[u8],
-        _link: &VirtualPath,
-    ) -> Result<(), VfsError> {
-        unimplemented!()
+    pub async fn make_link(&self, session: &Arc<Session>, target: &[u8], link: &VirtualPath) -> Result<(), VfsError> {
+        let asker = self.asker(session);
+        let target = target.to_vec();
+        let job = move |asker: &Asker, place| relocate::make_link(asker, &target, place);
+        let result = Self::on_one(&asker, [Operation::Links], link, job).await;
+        asker.recorded(FileVerb::Linked, link, None, result)
     }
 
     /// Gives a file a second name.
     pub async fn make_hard_link(
         &self,
-        _session: &Arc<Session>,
-        _existing: &VirtualPath,
-        _link: &VirtualPath,
+        session: &Arc<Session>,
+        existing: &VirtualPath,
+        link: &VirtualPath,
     ) -> Result<(), VfsError> {
-        unimplemented!()
+        let asker = self.asker(session);
+        let rights = (Operation::Links, Operation::Links);
+        let result = Self::on_two(&asker, rights, (existing, link), relocate::make_hard_link).await;
+        asker.recorded(FileVerb::Linked, existing, Some(link), result)
     }
 
-    /// Where a symbolic link points, as a virtual path or relative text.
-    pub async fn read_link(&self, _session: &Arc<Session>, _path: &VirtualPath) -> Result<Bytes, VfsError> {
-        unimplemented!()
+    /// Where a symbolic link points, as relative text. Allowed as [`attributes`](Self::attributes) is.
+    pub async fn read_link(&self, session: &Arc<Session>, path: &VirtualPath) -> Result<Bytes, VfsError> {
+        let asker = self.asker(session);
+        let place = asker.place(path)?.ok_or(VfsError::NotFound)?;
+        asker.may_look(path)?;
+        let job_place = place.clone();
+        asker
+            .run(&place, move |asker| relocate::read_link(asker, job_place))
+            .await
     }
 
-    /// Space of the file system behind a path.
-    pub async fn space(&self, _session: &Arc<Session>, _path: &VirtualPath) -> Result<Space, VfsError> {
-        let _ = &self.inner;
-        unimplemented!()
+    /// Space of the file system behind a path. Allowed as [`attributes`](Self::attributes) is.
+    pub async fn space(&self, session: &Arc<Session>, path: &VirtualPath) -> Result<Space, VfsError> {
+        let asker = self.asker(session);
+        let place = asker.place(path)?.ok_or(VfsError::NotFound)?;
+        asker.may_look(path)?;
+        let job_place = place.clone();
+        let job = move |asker: &Asker| {
+            let spot = asker.spot(job_place, true)?;
+            // A name that only a staged upload has lies on the same file system as its folder.
+            let there = if spot.seen.is_some() {
+                spot.rel.as_slice()
+            } else {
+                spot.parent()
+            };
+            spot.root.space(there)
+        };
+        asker.run(&place, job).await
+    }
+
+    /// Puts this node's leftovers in order, on every storage: interrupted uploads of an earlier life are kept for
+    /// resume or removed, as each storage says. To be called before the services open. A storage that fails is
+    /// logged and left for the next time.
+    pub async fn clean_at_start(&self) -> Cleaned {
+        self.clean(staged::clean::at_start).await
+    }
+
+    /// Removes the staged files of nodes that are not in `members` (any more), and the kept ones of this node, once
+    /// nobody has touched them for `age`. `members` are the ids of all nodes in the cluster, alive or not.
+    pub async fn clean_departed(&self, members: &[u64], age: Duration) -> Cleaned {
+        let members: Arc<[u64]> = members.into();
+        self.clean(move |inner, storage| staged::clean::departed(inner, storage, &members, age))
+            .await
+    }
+
+    async fn clean<J>(&self, job: J) -> Cleaned
+    where
+        J: Fn(&Inner, &Object<Storage>) -> Result<Cleaned, VfsError> + Clone + Send + 'static,
+    {
+        let mut all = Cleaned::default();
+        let view = (self.inner.view)();
+        for storage in view.storages.values() {
+            let (inner, job, name, storage) = (self.inner.clone(), job.clone(), &storage.name, storage.clone());
+            match self.inner.pool(name).run(move || job(&inner, &storage)).await {
+                Ok(cleaned) => {
+                    all.kept += cleaned.kept;
+                    all.removed += cleaned.removed;
+                }
+                Err(error) => self.inner.health.failed(name, &error, &self.inner.journal),
+            }
+        }
+        all
+    }
+
+    /// The storages that failed last and have not worked since.
+    pub fn unhealthy_storages(&self) -> Vec<Name> {
+        self.inner.health.unhealthy()
+    }
+
+    /// Runs an operation on one path, if any of `either` may be done there.
+    async fn on_one<const N: usize>(
+        asker: &Asker,
+        either: [Operation; N],
+        path: &VirtualPath,
+        job: impl FnOnce(&Asker, Place) -> Result<(), VfsError> + Send + 'static,
+    ) -> Result<(), VfsError> {
+        let mut refused = None;
+        for operation in either {
+            match asker.permitted(operation, path) {
+                Ok(place) => {
+                    let job_place = place.clone();
+                    return asker.run(&place, move |asker| job(asker, job_place)).await;
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(VfsError::NotFound))
+    }
+
+    /// Runs an operation on two paths of one storage, if the rights are there at both.
+    async fn on_two(
+        asker: &Asker,
+        rights: (Operation, Operation),
+        paths: (&VirtualPath, &VirtualPath),
+        job: impl FnOnce(&Asker, Place, Place) -> Result<(), VfsError> + Send + 'static,
+    ) -> Result<(), VfsError> {
+        let first = asker.permitted(rights.0, paths.0)?;
+        let second = asker.permitted(rights.1, paths.1)?;
+        if first.storage.spec.root != second.storage.spec.root {
+            return Err(VfsError::CrossesStorages);
+        }
+        let place = first.clone();
+        asker.run(&place, move |asker| job(asker, first, second)).await
     }
 }
 
-#[expect(clippy::unimplemented, reason = "the contract, being filled in")]
 impl OpenFile {
-    /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
-    pub async fn read_at(&self, _offset: u64, _length: usize) -> Result<Bytes, VfsError> {
-        unimplemented!()
+    fn core(&self) -> Result<&Arc<Core>, VfsError> {
+        self.core.as_ref().ok_or(VfsError::NotFound)
     }
 
-    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may run at a time.
-    pub async fn write_at(&self, _offset: u64, _chunk: Bytes) -> Result<(), VfsError> {
-        unimplemented!()
+    async fn run<T: Send + 'static>(
+        core: &Arc<Core>,
+        job: impl FnOnce(&Core) -> Result<T, VfsError> + Send + 'static,
+    ) -> Result<T, VfsError> {
+        let pool = core.asker.inner.pool(&core.place.storage.name);
+        let core = core.clone();
+        pool.run(move || job(&core)).await
+    }
+
+    /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
+    /// `length` is at most [`limits::READ_BYTES_MAX`].
+    pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
+        let core = self.core()?;
+        core.check_read(offset, length)?;
+        let mut buffer = vec![0; length];
+        let (done, complete) = core.read_cached(offset, &mut buffer);
+        let buffer = if complete {
+            buffer.truncate(done);
+            buffer
+        } else {
+            Self::run(core, move |core| core.read_rest(offset, buffer, done)).await?
+        };
+        core.count_read(buffer.len());
+        Ok(buffer.into())
+    }
+
+    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may run at a time. `chunk` is at
+    /// most [`limits::WRITE_BYTES_MAX`].
+    pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
+        let core = self.core()?;
+        core.check_write(offset, chunk.len())?;
+        Self::run(core, move |core| core.write(offset, &chunk)).await
     }
 
     /// Attributes of the open file.
     pub async fn attributes(&self) -> Result<Attributes, VfsError> {
-        unimplemented!()
+        let core = self.core()?;
+        core.asker.session.check().map_err(VfsError::Revoked)?;
+        Self::run(core, Core::attributes).await
     }
 
     /// Changes attributes of the open file.
-    pub async fn set_attributes(&self, _change: &AttributeChange) -> Result<(), VfsError> {
-        unimplemented!()
+    pub async fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
+        let core = self.core()?;
+        let change = change.clone();
+        let result = Self::run(core, move |core| core.set_attributes(&change)).await;
+        core.asker
+            .recorded(FileVerb::AttributesSet, &core.place.path, None, result)
     }
 
     /// Puts what was written so far on stable storage, as fsync(2).
     pub async fn sync(&self) -> Result<(), VfsError> {
-        unimplemented!()
+        let core = self.core()?;
+        core.asker.session.check().map_err(VfsError::Revoked)?;
+        Self::run(core, Core::sync).await
     }
 
     /// Ends the use of the file. For an upload: fsync, rename, fsync the folder; once this answers, the file is
     /// whole, under its name, on stable storage.
-    pub async fn commit(self) -> Result<(), VfsError> {
-        unimplemented!()
+    pub async fn commit(mut self) -> Result<(), VfsError> {
+        let Some(core) = self.core.take() else {
+            return Err(VfsError::NotFound);
+        };
+        // The core's last hold must end on the pool even when nobody waits for the answer.
+        let pool = core.asker.inner.pool(&core.place.storage.name);
+        pool.run(move || core.commit()).await
+    }
+
+    /// Bytes read and written through this handle.
+    pub fn moved(&self) -> (u64, u64) {
+        self.core.as_ref().map_or((0, 0), |core| core.moved())
     }
 }
 
-#[expect(clippy::unimplemented, reason = "the contract, being filled in")]
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            let pool = core.asker.inner.pool(&core.place.storage.name);
+            pool.submit(move || drop(core));
+        }
+    }
+}
+
 impl Listing {
     /// At most `max` further entries; none: the end. Entries `.` and `..` are not given.
-    pub async fn next(&mut self, _max: usize) -> Result<Vec<Entry>, VfsError> {
-        unimplemented!()
+    pub async fn next(&mut self, max: usize) -> Result<Vec<Entry>, VfsError> {
+        let (asker, reader) = (self.asker.clone(), self.reader.clone());
+        let job = move || {
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.next(&asker, max)
+        };
+        match &self.storage {
+            Some(storage) => self.asker.inner.pool(storage).run(job).await,
+            None => job(),
+        }
     }
 }

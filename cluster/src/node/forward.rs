@@ -1,0 +1,165 @@
+//! Proposals: here on the leader, forwarded from anywhere else, retried under the same request id.
+//!
+//! Who leads is found by `route`; what applies is decided by `raft`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::messages::ForwardReplyV1;
+use super::route::Search;
+use super::running::Node;
+use super::{limits, serve};
+use crate::envelope::wire::Framed;
+use crate::envelope::{Answer, AppCommand, Blob, ClusterCommand, Envelope};
+use crate::limits::{COMMAND_BYTES_MAX, RETRY_MAX};
+use crate::raft::CoreError;
+use crate::transport::{CallError, Lane, NOT_A_MEMBER};
+use crate::{Committed, NodeId, ProposeError, RequestId, StateMachine};
+
+/// Why a command has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SubmitError {
+    /// Nothing was appended anywhere.
+    Unavailable(String),
+    /// It may or may not be applied.
+    Unknown(String),
+}
+
+impl std::fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unavailable(reason) => write!(f, "refused, nothing was changed: {reason}"),
+            Self::Unknown(reason) => write!(f, "it is not known whether it was done: {reason}"),
+        }
+    }
+}
+
+/// What became of one attempt.
+enum Attempt {
+    Replied(ForwardReplyV1),
+    /// It never left this node.
+    NotSent(String),
+}
+
+impl<M: StateMachine> Node<M> {
+    /// See [`Cluster::propose`](crate::Cluster::propose).
+    pub(super) async fn propose(
+        &self,
+        request: RequestId,
+        command: &M::Command,
+        deadline: Duration,
+    ) -> Result<Committed<M::Outcome>, ProposeError> {
+        let command = Bytes::from(M::encode_command(command));
+        if command.len() > COMMAND_BYTES_MAX {
+            return Err(ProposeError::TooLarge { bytes: command.len() });
+        }
+        let deadline = Instant::now() + deadline.min(RETRY_MAX);
+        let unknown = |reason: String| ProposeError::OutcomeUnknown { request, reason };
+        let envelope = Envelope::App(AppCommand::new(request, command));
+        let answer = self.submit(envelope, deadline).await.map_err(|error| match error {
+            SubmitError::Unavailable(reason) => ProposeError::Unavailable { reason },
+            SubmitError::Unknown(reason) => unknown(reason),
+        })?;
+        match answer {
+            Answer::App { revision, outcome } => {
+                let outcome = M::decode_outcome(&outcome.0).map_err(|e| unknown(format!("it was applied, but {e}")))?;
+                // It is committed in any case; here it is only seen a little later.
+                let _ = self.wait_applied(revision, deadline).await;
+                Ok(Committed { revision, outcome })
+            }
+            Answer::Reused => Err(ProposeError::RequestReused { request }),
+            other => Err(unknown(format!("the cluster answered with {other:?} to a command"))),
+        }
+    }
+
+    /// Submits a command of the cluster's own. Those are made so that a repetition does no harm.
+    pub(super) async fn submit_own(&self, command: ClusterCommand, within: Duration) -> Result<Answer, SubmitError> {
+        self.submit(Envelope::Cluster(command), Instant::now() + within).await
+    }
+
+    async fn submit(&self, envelope: Envelope, deadline: Instant) -> Result<Answer, SubmitError> {
+        let bytes = envelope.encode();
+        let mut search = Search::default();
+        // Once something may have been appended, no later refusal can make that undone.
+        let mut uncertain: Option<String> = None;
+        loop {
+            let attempt = match self.find_leader(&mut search, deadline).await {
+                Ok(leader) => {
+                    search.avoid = Some(leader);
+                    self.attempt(leader, &bytes, deadline).await
+                }
+                Err(reason) if uncertain.is_none() => return Err(SubmitError::Unavailable(reason)),
+                Err(reason) => Attempt::NotSent(reason),
+            };
+            let reason = match attempt {
+                Attempt::Replied(ForwardReplyV1::Answer(answer)) => {
+                    return Answer::decode(&answer.0).map_err(|e| SubmitError::Unknown(e.to_string()));
+                }
+                Attempt::Replied(ForwardReplyV1::NotLeader(hint)) => {
+                    search.hint = hint;
+                    "no leader was found in time".to_owned()
+                }
+                Attempt::Replied(ForwardReplyV1::Unavailable(reason)) => match uncertain {
+                    None => return Err(SubmitError::Unavailable(reason)),
+                    Some(_) => {
+                        search.avoid = None;
+                        reason
+                    }
+                },
+                Attempt::Replied(ForwardReplyV1::Unknown(reason)) => {
+                    search.avoid = None;
+                    uncertain.get_or_insert(reason).clone()
+                }
+                Attempt::NotSent(reason) => reason,
+            };
+            if Instant::now() >= deadline {
+                return Err(match uncertain {
+                    Some(first) => SubmitError::Unknown(first),
+                    None => SubmitError::Unavailable(reason),
+                });
+            }
+            tokio::time::sleep(limits::LEADER_POLL).await;
+        }
+    }
+
+    async fn attempt(&self, leader: NodeId, bytes: &Bytes, deadline: Instant) -> Attempt {
+        let until = deadline.min(Instant::now() + limits::FORWARD_MAX);
+        if leader == self.id {
+            let late = || ForwardReplyV1::Unknown("it was not committed in time".into());
+            return Attempt::Replied(
+                timeout_at(until, self.propose_here(bytes.clone()))
+                    .await
+                    .unwrap_or_else(|_| late()),
+            );
+        }
+        let within = until.saturating_duration_since(Instant::now());
+        let answer = self
+            .client
+            .call(leader, Lane::Peer, serve::PROPOSE, bytes.clone(), within)
+            .await;
+        match answer.map(|answer| ForwardReplyV1::decode(&answer)) {
+            Ok(Ok(reply)) => Attempt::Replied(reply),
+            Ok(Err(error)) => Attempt::Replied(ForwardReplyV1::Unknown(error.to_string())),
+            Err(CallError::NotSent(reason)) => Attempt::NotSent(reason),
+            Err(CallError::Refused {
+                status: NOT_A_MEMBER,
+                text,
+            }) => Attempt::NotSent(text),
+            Err(error) => Attempt::Replied(ForwardReplyV1::Unknown(format!("node {leader}: {error}"))),
+        }
+    }
+
+    /// Proposes as the leader; also what a forwarded proposal gets.
+    pub(super) async fn propose_here(&self, envelope: Bytes) -> ForwardReplyV1 {
+        match self.core.propose(envelope).await {
+            Ok(answer) => ForwardReplyV1::Answer(Blob(answer.encode())),
+            Err(CoreError::NotLeader { leader }) => ForwardReplyV1::NotLeader(leader),
+            Err(
+                CoreError::Unavailable { reason } | CoreError::Membership { reason } | CoreError::Message { reason },
+            ) => ForwardReplyV1::Unavailable(reason),
+            Err(CoreError::Unknown { reason } | CoreError::Stopped { reason }) => ForwardReplyV1::Unknown(reason),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Every bound of this room, with its unit and its reason.
+
+use std::time::Duration;
+
+/// How long one forwarded proposal may take before it is asked again with the same request id.
+pub const FORWARD_MAX: Duration = Duration::from_secs(5);
+/// How long a member may take to say that it is there.
+pub const HELLO_MAX: Duration = Duration::from_millis(300);
+/// The pause between two looks at who leads.
+pub const LEADER_POLL: Duration = Duration::from_millis(20);
+/// How long a question about keys may take.
+pub const KEYS_MAX: Duration = Duration::from_secs(3);
+/// How long a missing data key is looked for before a secret is reported as not openable.
+pub const UNSEAL_MAX: Duration = Duration::from_secs(5);
+/// How long a change of the membership may take, from the first question to the last commit.
+pub const MEMBERSHIP_MAX: Duration = Duration::from_secs(20);
+/// How long issuing a join token may take.
+pub const TOKEN_MAX: Duration = Duration::from_secs(10);
+/// The longest validity of a join token.
+pub const TOKEN_VALID_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a joiner tries one address.
+pub const JOIN_ADDRESS_MAX: Duration = Duration::from_secs(25);
+/// How often a joiner goes through the token's addresses.
+pub const JOIN_ROUNDS_MAX: u32 = 3;
+/// The pause between those rounds.
+pub const JOIN_PAUSE: Duration = Duration::from_millis(500);
+/// How often the reconcilers look, signal or not.
+pub const RECONCILE_EVERY: Duration = Duration::from_millis(200);
+/// How far behind a learner may be when it becomes a voter, in log entries.
+pub const PROMOTION_LAG_MAX: u64 = 64;
+/// The largest cluster, in members.
+pub const MEMBERS_MAX: usize = 32;
+/// How many questions of the product run at once for other members.
+pub const PEER_CALLS_MAX: usize = 64;
+/// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
+/// heartbeats, which have a connection and a task of their own.
+pub const APPEND_MAX: Duration = Duration::from_secs(2);
+/// A message up to this size, in bytes, is a heartbeat or a vote, and keeps its time-out.
+pub const HEARTBEAT_BYTES_MAX: usize = 256;
+/// How much of a snapshot is read at a time, in bytes.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
+/// How long founding a new cluster on its first node may take: a few fsyncs and one election.
+pub const FOUND_MAX: Duration = Duration::from_secs(20);
+/// How long a stopping node waits for its consensus to end in good order.
+pub const STOP_MAX: Duration = Duration::from_secs(10);
+/// Threads of the consensus runtime.
+pub const CONSENSUS_THREADS: usize = 2;
+/// How often the table of peers is compared with the membership: a removed node is refused within this.
+pub const REFRESH_EVERY: Duration = Duration::from_millis(25);
+/// How many log entries stay behind a snapshot at most, for members that lag a little.
+pub const KEEP_BEHIND_SNAPSHOT_MAX: u64 = 5_000;
+/// How long a stopping leader waits for another voter to take over.
+pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);

@@ -1,0 +1,350 @@
+//! A running node: what it is made of, how it starts and how it stops.
+//!
+//! What it does is in the other files of this folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openraft_rt_tokio::TokioRuntime;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::link::Link;
+use super::serve::{Door, Product};
+use super::{InitOptions, NodeError, PeerService, StartOptions, keys, limits, membership};
+use crate::identity::{
+    Authority, ClusterId, Identity, KnownPeer, NodeKey, Vault, check_empty, check_node_name, fingerprint, new_data_key,
+    random, sign_request,
+};
+use crate::raft::log::LogStats;
+use crate::raft::{Core, CoreConfig, Fatal, NodeInfo, Role};
+use crate::transport::{Client, Credentials, Listening, Peer, PeerTable, listen};
+use crate::{NodeId, StateMachine, store};
+
+/// Stands in the folder from `init` until the first start has founded the cluster. Without it a node with an empty
+/// log never founds anything: a lost log must not make a second cluster.
+const FOUNDING_FILE: &str = "founding";
+
+/// The consensus of the product.
+pub(super) type NodeCore<M> = Core<TokioRuntime, M>;
+
+/// Everything that the node's parts share.
+pub(super) struct Node<M: StateMachine> {
+    pub(super) id: NodeId,
+    pub(super) identity: Identity,
+    pub(super) vault: Arc<Vault>,
+    pub(super) core: NodeCore<M>,
+    pub(super) client: Arc<Client>,
+    pub(super) product: Product,
+    /// Who is heard and called.
+    pub(super) peers: watch::Sender<Arc<PeerTable>>,
+    /// The applied revision, for whoever waits with tokio's own channel.
+    pub(super) revisions: watch::Sender<u64>,
+    /// The longest election timeout.
+    pub(super) election_max: Duration,
+    /// Held during a change of the membership.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// Held while a machine that wants to join is served.
+    pub(super) admitting: Semaphore,
+    log_stats: LogStats,
+    /// Members that others told of while this node hears no leader.
+    learned: Mutex<Vec<KnownPeer>>,
+    /// Whether this node leads and has heard a quorum lately.
+    confirmed: Arc<AtomicBool>,
+    /// When a leader was last heard that has heard a quorum.
+    confirmed_heard: Mutex<Option<Instant>>,
+}
+
+/// A started node; ends with the last handle.
+pub(super) struct Running<M: StateMachine> {
+    pub(super) node: Arc<Node<M>>,
+    ends: Mutex<Option<Ends>>,
+}
+
+/// What a stop takes apart.
+struct Ends {
+    listening: Listening,
+    runtime: ConsensusRuntime,
+}
+
+/// The runtime of consensus. Dropping a `Runtime` inside another one panics, so this one is let go in the background.
+struct ConsensusRuntime(Option<Runtime>);
+
+impl Drop for ConsensusRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// See [`Cluster::init`](crate::Cluster::init).
+pub(super) fn init(options: &InitOptions) -> Result<(), NodeError> {
+    check_node_name(&options.name)?;
+    check_empty(&options.folder)?;
+    let (cluster, node) = (ClusterId(random()?), NodeId(1));
+    let authority = Authority::generate(cluster)?;
+    let key = NodeKey::generate()?;
+    let (data_key_id, data_key) = new_data_key(0)?;
+    let identity = Identity {
+        cluster,
+        node,
+        name: options.name.clone(),
+        peer_address: options.peer_address,
+        peers: Vec::new(),
+        certificate: sign_request(&authority, cluster, node, &key.request()?)?,
+        authority: authority.certificate().clone(),
+    };
+    let authority_key = authority.to_pkcs8();
+    identity.create(
+        &options.folder,
+        &key.to_pkcs8(),
+        Some(&authority_key),
+        Some((data_key_id, &data_key)),
+    )?;
+    let marker = options.folder.join(FOUNDING_FILE);
+    std::fs::write(&marker, b"")
+        .and_then(|()| std::fs::File::open(&options.folder)?.sync_all())
+        .map_err(|e| NodeError(format!("cannot write {}: {e}", marker.display())))
+}
+
+impl<M: StateMachine> Running<M> {
+    /// See [`Cluster::start`](crate::Cluster::start).
+    pub(super) async fn start(options: StartOptions, service: Arc<dyn PeerService>) -> Result<Self, NodeError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(limits::CONSENSUS_THREADS)
+            .thread_name("argosy-raft")
+            .enable_all()
+            .build()
+            .map(|runtime| ConsensusRuntime(Some(runtime)))
+            .map_err(|e| NodeError(format!("cannot start the threads of consensus: {e}")))?;
+        let product = Product::new(service, Handle::current());
+        let handle = runtime.handle()?;
+        let starting = handle.spawn(Self::assemble(options, product));
+        let started = starting
+            .await
+            .map_err(|e| NodeError(format!("the start of the node was given up: {e}")))?;
+        let (node, listening) = started?;
+        Ok(Self {
+            node,
+            ends: Mutex::new(Some(Ends { listening, runtime })),
+        })
+    }
+
+    /// Runs on the consensus runtime.
+    async fn assemble(options: StartOptions, product: Product) -> Result<(Arc<Node<M>>, Listening), NodeError> {
+        let identity = Identity::load(&options.folder)?;
+        let vault = Arc::new(Vault::open(&options.folder)?);
+        let credentials = Credentials {
+            cluster: identity.cluster,
+            certificate: identity.certificate.clone(),
+            authority: identity.authority.clone(),
+            key: vault.node_key(),
+        };
+        let (peers, table) = watch::channel(Arc::new(peer_table(&identity.peers)));
+        let client = Arc::new(Client::new(&credentials, table.clone())?);
+        let confirmed = Arc::new(AtomicBool::new(false));
+        let fatal = Fatal::default();
+        let (folder, alarm) = (options.folder.clone(), fatal.clone());
+        let storage = keys::blocking(move || store::open(&folder, &alarm)).await?;
+        let log_stats = storage.log.stats();
+        let config = CoreConfig {
+            node: identity.node,
+            heartbeat: options.heartbeat,
+            snapshot_every: options.snapshot_every,
+            keep_behind_snapshot: options.snapshot_every.min(limits::KEEP_BEHIND_SNAPSHOT_MAX),
+        };
+        let election_max = config.election_max();
+        let link = Link::new(client.clone(), confirmed.clone());
+        let core = NodeCore::<M>::start(config, link, storage.log, storage.state, fatal).await;
+        let core = core.map_err(|e| NodeError(format!("cannot start the consensus of this node: {e}")))?;
+        let node = Arc::new(Node {
+            id: identity.node,
+            vault,
+            client,
+            product,
+            peers,
+            revisions: watch::Sender::new(core.applied()),
+            core,
+            election_max,
+            changing: tokio::sync::Mutex::new(()),
+            admitting: Semaphore::new(1),
+            log_stats,
+            learned: Mutex::default(),
+            confirmed,
+            confirmed_heard: Mutex::default(),
+            identity,
+        });
+        node.refresh_peers();
+        let door = Arc::new(Door(node.clone()));
+        let listening = listen(options.peer_listen, &credentials, table, door).await?;
+        node.found_once(&options.folder).await?;
+        tokio::spawn(follow_revisions(node.clone()));
+        tokio::spawn(keep_current(node.clone()));
+        tokio::spawn(keys::keep_pulling(node.clone()));
+        tokio::spawn(membership::keep_reconciling(node.clone()));
+        tracing::info!(
+            node = %node.id,
+            cluster = %node.identity.cluster,
+            name = node.identity.name,
+            address = %listening.address(),
+            "this node takes part in the cluster"
+        );
+        Ok((node, listening))
+    }
+
+    /// See [`Cluster::stop`](crate::Cluster::stop).
+    pub(super) async fn stop(&self) {
+        let Some(ends) = self.ends.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        membership::hand_over_before_stop(&self.node, limits::HAND_OVER_MAX).await;
+        ends.listening.close().await;
+        if tokio::time::timeout(limits::STOP_MAX, self.node.core.stop())
+            .await
+            .is_err()
+        {
+            tracing::warn!("consensus did not end in time; the next start rebuilds what was not stored");
+        }
+        // Waits for the runtime's threads off the async ones, so that files and locks are free on return.
+        let mut runtime = ends.runtime;
+        let ending = move || {
+            if let Some(runtime) = runtime.0.take() {
+                runtime.shutdown_timeout(limits::STOP_MAX);
+            }
+        };
+        let _ = tokio::task::spawn_blocking(ending).await;
+    }
+}
+
+impl ConsensusRuntime {
+    fn handle(&self) -> Result<Handle, NodeError> {
+        let runtime = self
+            .0
+            .as_ref()
+            .ok_or_else(|| NodeError("the threads of consensus have ended".into()))?;
+        Ok(runtime.handle().clone())
+    }
+}
+
+impl<M: StateMachine> Node<M> {
+    /// Founds the cluster, if this is its first node's first start.
+    async fn found_once(&self, folder: &Path) -> Result<(), NodeError> {
+        let marker: PathBuf = folder.join(FOUNDING_FILE);
+        if !marker.exists() {
+            return Ok(());
+        }
+        let data_key = self.vault.ring().ids().first().copied().unwrap_or_default();
+        let info = NodeInfo {
+            name: self.identity.name.clone(),
+            peer_address: self.identity.peer_address,
+            fingerprint: fingerprint(&self.identity.certificate),
+        };
+        let founding = self.core.found(info, M::FEATURE_LEVEL_MAX, data_key);
+        founding
+            .await
+            .map_err(|e| NodeError(format!("cannot found the cluster: {e}; start the node again")))?;
+        std::fs::remove_file(&marker)
+            .and_then(|()| std::fs::File::open(folder)?.sync_all())
+            .map_err(|e| NodeError(format!("cannot remove {}: {e}", marker.display())))
+    }
+
+    /// Brings the table of peers up to date with the membership.
+    pub(super) fn refresh_peers(&self) {
+        let metrics = self.core.metrics();
+        let mut table: PeerTable = metrics.members.iter().map(|(id, info)| (*id, peer_of(info))).collect();
+        let member = table.contains_key(&self.id);
+        if !member {
+            // Not yet told of its own membership: the members that were named when it joined.
+            for (id, peer) in peer_table(&self.identity.peers) {
+                table.entry(id).or_insert(peer);
+            }
+        }
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if member && metrics.quorum {
+            learned.clear();
+        }
+        for (id, peer) in peer_table(&learned) {
+            table.entry(id).or_insert(peer);
+        }
+        table.remove(&self.id);
+        self.peers.send_if_modified(|current| {
+            let changed = **current != table;
+            if changed {
+                *current = Arc::new(table);
+            }
+            changed
+        });
+        self.confirmed
+            .store(metrics.role == Role::Leader && metrics.quorum, Ordering::Relaxed);
+    }
+
+    /// Members that another member named. They count while this node hears no leader: one of them may lead.
+    pub(super) fn learn_members(&self, members: &[KnownPeer]) {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = members.to_vec();
+        self.refresh_peers();
+    }
+
+    /// The members as this node knows them, for others.
+    pub(super) fn known_peers(&self) -> Vec<KnownPeer> {
+        let metrics = self.core.metrics();
+        let known = metrics.members.iter().map(|(id, info)| KnownPeer {
+            node: *id,
+            address: info.peer_address,
+            fingerprint: info.fingerprint,
+        });
+        known.collect()
+    }
+
+    /// A leader that has heard a quorum has spoken.
+    pub(super) fn confirmed_leader_was_heard(&self) {
+        *self.confirmed_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether that was within one election timeout.
+    pub(super) fn heard_confirmed_lately(&self) -> bool {
+        let heard = *self.confirmed_heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|heard| heard.elapsed() < self.election_max)
+    }
+
+    /// Fsyncs of the log so far, and the seconds that they took.
+    pub(super) fn log_fsyncs(&self) -> (u64, f64) {
+        self.log_stats.fsyncs()
+    }
+}
+
+fn peer_of(info: &NodeInfo) -> Peer {
+    Peer {
+        address: info.peer_address,
+        fingerprint: info.fingerprint,
+    }
+}
+
+fn peer_table(known: &[KnownPeer]) -> PeerTable {
+    let peer = |known: &KnownPeer| Peer {
+        address: known.address,
+        fingerprint: known.fingerprint,
+    };
+    known.iter().map(|known| (known.node, peer(known))).collect()
+}
+
+/// Hands each published revision on to tokio's channel.
+async fn follow_revisions<M: StateMachine>(node: Arc<Node<M>>) {
+    let mut seen = node.core.applied();
+    loop {
+        node.revisions.send_replace(seen);
+        let before = seen;
+        seen = node.core.revision().until(|revision| revision != before).await;
+    }
+}
+
+/// Keeps what is derived from the consensus current: the table of peers, and what followers are told.
+async fn keep_current<M: StateMachine>(node: Arc<Node<M>>) {
+    loop {
+        node.refresh_peers();
+        tokio::time::sleep(limits::REFRESH_EVERY).await;
+    }
+}

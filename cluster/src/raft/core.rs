@@ -1,0 +1,479 @@
+//! The running consensus of one node: what `node` asks of it, and what other nodes ask through `node`.
+//!
+//! Forwarding, retries and callers' deadlines are left to `node`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::storage::RaftLogStorage;
+use openraft::type_config::TypeConfigExt;
+use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerState};
+
+use super::fatal::Fatal;
+use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
+use super::network::{Network, PeerTransport, Rpc};
+use super::signal::Signal;
+use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
+use super::types::{NodeInfo, TypeConfig};
+use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, convert, setup};
+use crate::envelope::wire::{AppendV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1};
+use crate::envelope::{Answer, Blob, ClusterCommand, Envelope};
+use crate::limits::{FOUND_MAX, READ_INDEX_MAX};
+use crate::store::format;
+use crate::{NodeId, StateMachine};
+
+/// What the core starts from, apart from the log.
+pub struct StateParts {
+    /// State found at start.
+    pub recovered: Recovered,
+    /// Where applied state is kept.
+    pub applied: Box<dyn AppliedStore>,
+    /// Where snapshots are kept.
+    pub snapshots: Arc<dyn Snapshots>,
+}
+
+/// A running node's consensus. Clones are handles to the same.
+pub struct Core<RT: AsyncRuntime, M: StateMachine> {
+    inner: Arc<Inner<RT, M>>,
+}
+
+impl<RT: AsyncRuntime, M: StateMachine> Clone for Core<RT, M> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+struct Inner<RT: AsyncRuntime, M: StateMachine> {
+    raft: Raft<TypeConfig<RT>, Machine<M>>,
+    config: CoreConfig,
+    published: Arc<Published<M>>,
+    snapshots: Arc<dyn Snapshots>,
+    fatal: Fatal,
+    stopping: AtomicBool,
+    leader_heard: Mutex<Option<RT::Instant>>,
+}
+
+impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
+    /// Starts to take part. Must be called on the runtime `RT`, which all its tasks run on. Everything that makes
+    /// the node unable to go on raises `fatal`.
+    pub async fn start<T, LS>(
+        config: CoreConfig,
+        transport: T,
+        log: LS,
+        state: StateParts,
+        fatal: Fatal,
+    ) -> Result<Self, CoreError>
+    where
+        T: PeerTransport,
+        LS: RaftLogStorage<TypeConfig<RT>>,
+    {
+        let stopped = |reason: String| CoreError::Stopped { reason };
+        let raft_config = setup::raft_config(&config).map_err(|error| stopped(error.to_string()))?;
+        let machine = Machine::<M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
+            .map_err(|error| stopped(error.to_string()))?;
+        let published = machine.published();
+        let network = Network::<RT, T>::new(transport);
+        let raft = Raft::new(config.node.0, Arc::new(raft_config), network, log, machine)
+            .await
+            .map_err(|error| stopped(error.to_string()))?;
+        let core = Self {
+            inner: Arc::new(Inner {
+                raft,
+                config,
+                published,
+                snapshots: state.snapshots,
+                fatal,
+                stopping: AtomicBool::new(false),
+                leader_heard: Mutex::new(None),
+            }),
+        };
+        drop(TypeConfig::<RT>::spawn(core.clone().watch_for_end()));
+        Ok(core)
+    }
+
+    /// Raises the latch when consensus ends and nobody asked it to.
+    async fn watch_for_end(self) {
+        let mut metrics = self.inner.raft.server_metrics();
+        loop {
+            let state = self.inner.raft.metrics().borrow_watched().running_state.clone();
+            let ended = match state {
+                Err(error) => Some(error.to_string()),
+                Ok(()) => metrics.changed().await.is_err().then(|| "it ended".to_owned()),
+            };
+            if let Some(reason) = ended {
+                if !self.inner.stopping.load(Ordering::SeqCst) {
+                    self.inner.fatal.raise(format!(
+                        "the consensus of this node has stopped: {reason}; nothing acknowledged is lost: find the \
+                         reason above in the journal, mend it, then start the node again"
+                    ));
+                }
+                return;
+            }
+        }
+    }
+
+    /// Makes this node the first and only voter of a new cluster, and commits the first settings. To be called at
+    /// each start of the founder until it has succeeded once; harmless afterwards.
+    pub async fn found(&self, info: NodeInfo, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
+        let node = self.inner.config.node.0;
+        let initialized = self
+            .inner
+            .raft
+            .is_initialized()
+            .await
+            .map_err(|error| CoreError::Stopped {
+                reason: error.to_string(),
+            })?;
+        if !initialized {
+            let members = BTreeMap::from([(node, info.clone())]);
+            if let Err(error) = self.inner.raft.initialize(members).await {
+                return Err(CoreError::Unavailable {
+                    reason: error.to_string(),
+                });
+            }
+        }
+        let found = ClusterCommand::Found {
+            name: info.name,
+            node,
+            feature_level,
+            data_key_id,
+        };
+        let until = TypeConfig::<RT>::now() + FOUND_MAX;
+        loop {
+            match self.propose_cluster(found.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(CoreError::NotLeader { .. } | CoreError::Unavailable { .. }) if TypeConfig::<RT>::now() < until => {
+                    TypeConfig::<RT>::sleep(self.inner.config.heartbeat).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Proposes an encoded [`Envelope`] here; only the leader can. Resolves once it is applied and published here.
+    /// Dropping the future does not take the proposal back.
+    ///
+    /// A leader that has not heard a quorum for one longest election timeout refuses before it appends.
+    pub async fn propose(&self, envelope: Bytes) -> Result<Answer, CoreError> {
+        match self.inner.raft.client_write(Blob(envelope)).await {
+            Ok(response) => Ok(response.data),
+            Err(error) => Err(write_error(error)),
+        }
+    }
+
+    /// Proposes a command of the cluster itself; see [`propose`](Self::propose).
+    pub async fn propose_cluster(&self, command: ClusterCommand) -> Result<Answer, CoreError> {
+        self.propose(Envelope::Cluster(command).encode()).await
+    }
+
+    /// On the leader: the index that a linearizable read must wait for, confirmed by a quorum now (ReadIndex).
+    /// Another node asks the leader for it, then waits with [`wait_applied`](Self::wait_applied).
+    pub async fn read_index(&self) -> Result<u64, CoreError> {
+        let reading = self.inner.raft.get_read_log_id(ReadPolicy::ReadIndex);
+        match TypeConfig::<RT>::timeout(READ_INDEX_MAX, reading).await {
+            Ok(Ok((read, _))) => Ok(read.index()),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
+                Err(forward_error(&forward))
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error)))) => {
+                Err(CoreError::Unavailable {
+                    reason: format!("no quorum: {} voters answer", error.got.len()),
+                })
+            }
+            Ok(Err(RaftError::Fatal(error))) => Err(CoreError::Stopped {
+                reason: error.to_string(),
+            }),
+            Err(_) => Err(CoreError::Unavailable {
+                reason: format!("no quorum answered within {READ_INDEX_MAX:?}"),
+            }),
+        }
+    }
+
+    /// Waits until this node has applied and published at least `index`; false when `deadline` passes first.
+    pub async fn wait_applied(&self, index: u64, deadline: Duration) -> bool {
+        let waiting = self.revision().until(|revision| revision >= index);
+        TypeConfig::<RT>::timeout(deadline, waiting).await.is_ok()
+    }
+
+    /// The state as this node has applied it.
+    pub fn view(&self) -> Arc<M::View> {
+        self.inner.published.view()
+    }
+
+    /// The last applied and published index.
+    pub fn applied(&self) -> u64 {
+        self.revision().get()
+    }
+
+    /// The last applied and published index: to read, or to wait on from any runtime. A view is in place before its
+    /// index is seen here.
+    pub fn revision(&self) -> &Signal {
+        self.inner.published.revision()
+    }
+
+    /// The cluster's own rows as this node has applied them.
+    pub fn cluster_rows(&self) -> ClusterRows {
+        ClusterRows::new(self.inner.published.picture().rows.clone())
+    }
+
+    /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
+    pub async fn add_learner(&self, node: NodeId, info: NodeInfo) -> Result<(), CoreError> {
+        let adding = self.inner.raft.add_learner(node.0, info, false).await;
+        adding.map(drop).map_err(write_error)
+    }
+
+    /// On the leader: gives a learner a vote. Waits until the change is committed.
+    pub async fn promote(&self, node: NodeId) -> Result<(), CoreError> {
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node.0]))).await
+    }
+
+    /// On the leader: removes a voter or learner. Waits until the change is committed; a leader that removes itself
+    /// hands over soon after. Again is harmless. The last voter is not removed.
+    pub async fn remove(&self, node: NodeId) -> Result<(), CoreError> {
+        let metrics = self.metrics();
+        let ids = BTreeSet::from([node.0]);
+        if metrics.voters.contains(&node) {
+            if metrics.voters.len() == 1 {
+                return Err(CoreError::Membership {
+                    reason: format!("node {node} is the only voter"),
+                });
+            }
+            self.change(ChangeMembers::RemoveVoters(ids)).await
+        } else if metrics.members.contains_key(&node) {
+            self.change(ChangeMembers::RemoveNodes(ids)).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn change(&self, change: ChangeMembers<u64, NodeInfo>) -> Result<(), CoreError> {
+        let changing = self.inner.raft.change_membership(change, false).await;
+        changing.map(drop).map_err(write_error)
+    }
+
+    /// On the leader: hands the leadership to `to`, or to the voter whose log is longest. Returns once the request
+    /// is made; watch [`metrics`](Self::metrics) for the result.
+    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<(), CoreError> {
+        let metrics = self.metrics();
+        if metrics.role != Role::Leader {
+            return Err(CoreError::NotLeader { leader: metrics.leader });
+        }
+        let others = metrics.replicated.iter().filter(|(id, _)| {
+            **id != self.inner.config.node && metrics.voters.contains(id) && to.is_none_or(|to| to == **id)
+        });
+        let Some((to, _)) = others.max_by_key(|(_, index)| **index) else {
+            return Err(CoreError::Membership {
+                reason: "there is no such other voter to lead".to_owned(),
+            });
+        };
+        let sent = self.inner.raft.trigger().transfer_leader(to.0).await;
+        sent.map_err(|error| CoreError::Stopped {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Answers a question of another node. `body` and the answer are what a [`PeerTransport`] carries.
+    pub async fn handle(&self, rpc: Rpc, body: Bytes) -> Result<Bytes, CoreError> {
+        let raft = &self.inner.raft;
+        let unreadable = |error: crate::CodecError| CoreError::Message {
+            reason: error.to_string(),
+        };
+        match rpc {
+            Rpc::Append => {
+                let request = AppendV1::decode(&body).map_err(unreadable)?;
+                let request = convert::append_in(request).map_err(unreadable)?;
+                let reply = convert::append_reply_out(&raft.append_entries(request).await.map_err(stopped_error)?);
+                if !matches!(reply, crate::envelope::wire::AppendReplyV1::HigherVote(_)) {
+                    self.leader_was_heard();
+                }
+                Ok(reply.encode())
+            }
+            Rpc::Vote => {
+                let request = VoteAskV1::decode(&body).map_err(unreadable)?;
+                let reply = raft.vote(convert::vote_ask_in(&request)).await.map_err(stopped_error)?;
+                Ok(convert::vote_reply_out(&reply).encode())
+            }
+            Rpc::PreVote => {
+                let request = VoteAskV1::decode(&body).map_err(unreadable)?;
+                let reply = raft
+                    .pre_vote(convert::vote_ask_in(&request))
+                    .await
+                    .map_err(stopped_error)?;
+                Ok(convert::vote_reply_out(&reply).encode())
+            }
+            Rpc::Transfer => {
+                let request = TransferV1::decode(&body).map_err(unreadable)?;
+                let reply = raft.handle_transfer_leader(convert::transfer_in(&request)).await;
+                let reply = reply.map_err(|error| CoreError::Stopped {
+                    reason: error.to_string(),
+                })?;
+                Ok(convert::transfer_reply_out(&reply).encode())
+            }
+        }
+    }
+
+    fn leader_was_heard(&self) {
+        *self.inner.leader_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(TypeConfig::<RT>::now());
+    }
+
+    /// Begins to receive a snapshot: the transport writes its bytes into the sink, finishes it and gives the result
+    /// to [`receive_snapshot`](Self::receive_snapshot).
+    pub fn begin_snapshot(&self) -> Result<Box<dyn SnapshotSink>, CoreError> {
+        self.inner.snapshots.receive().map_err(|error| CoreError::Unavailable {
+            reason: format!("cannot keep a snapshot from the leader: {error}"),
+        })
+    }
+
+    /// Installs a snapshot that was received whole. `head` is what [`PeerTransport::send_snapshot`] was given; the
+    /// answer goes back to the sender. A snapshot that is broken or of a newer format is refused.
+    pub async fn receive_snapshot(&self, head: Bytes, data: SnapshotData) -> Result<Bytes, CoreError> {
+        let unreadable = |reason: String| CoreError::Message { reason };
+        let asked = SnapshotHeadV1::decode(&head).map_err(|error| unreadable(error.to_string()))?;
+        let state = format::verify(SnapshotReader::new(data.clone())).map_err(|error| unreadable(error.to_string()))?;
+        let snapshot = snapshot_of(&state, data).map_err(|error| unreadable(error.to_string()))?;
+        let reply = self
+            .inner
+            .raft
+            .install_full_snapshot(convert::vote_in(&asked.vote), snapshot)
+            .await;
+        let reply = reply.map_err(|error| CoreError::Stopped {
+            reason: error.to_string(),
+        })?;
+        self.leader_was_heard();
+        let vote = convert::vote_out(&reply.vote);
+        Ok(SnapshotReplyV1 { vote }.encode())
+    }
+
+    /// What this node knows of the consensus now. Cheap; never waits.
+    pub fn metrics(&self) -> Metrics {
+        let raft = self.inner.raft.metrics().borrow_watched().clone();
+        let picture = self.inner.published.picture();
+        let rows = ClusterRows::new(picture.rows.clone());
+        let membership = raft.membership_config.membership();
+        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
+        let role = match (&raft.running_state, raft.state) {
+            (Err(_), _) | (_, ServerState::Shutdown) => Role::Stopped,
+            (_, ServerState::Leader) => Role::Leader,
+            (_, ServerState::Follower) => Role::Follower,
+            (_, ServerState::Candidate) => Role::Candidate,
+            (_, ServerState::Learner) => Role::Learner,
+        };
+        let lease = self.inner.config.election_max();
+        let quorum = match role {
+            Role::Leader => {
+                voters.iter().eq([&self.inner.config.node])
+                    || raft
+                        .last_quorum_acked
+                        .as_ref()
+                        .is_some_and(|acked| acked.elapsed() < lease)
+            }
+            Role::Stopped => false,
+            _ => {
+                let heard = *self.inner.leader_heard.lock().unwrap_or_else(PoisonError::into_inner);
+                raft.current_leader.is_some() && heard.is_some_and(|heard| heard.elapsed() < lease)
+            }
+        };
+        let replicated = raft.replication.unwrap_or_default();
+        Metrics {
+            role,
+            leader: raft.current_leader.map(NodeId),
+            term: raft.current_term,
+            committed: index(&raft.cluster_committed),
+            applied: picture.head.last.map_or(0, |id| id.index),
+            last_log: raft.last_log_index.unwrap_or(0),
+            snapshot: index(&raft.snapshot),
+            purged: index(&raft.purged),
+            quorum,
+            replicated: replicated
+                .into_iter()
+                .map(|(id, at)| (NodeId(id), index(&at)))
+                .collect(),
+            members: membership
+                .nodes()
+                .map(|(id, info)| (NodeId(*id), info.clone()))
+                .collect(),
+            voters,
+            state_hash: picture.head.state_hash,
+            feature_level: rows.feature_level(),
+            data_key_id: rows.data_key_id(),
+        }
+    }
+
+    /// Builds a snapshot now, in the background.
+    pub async fn snapshot(&self) -> Result<(), CoreError> {
+        self.inner
+            .raft
+            .trigger()
+            .snapshot()
+            .await
+            .map_err(|error| CoreError::Stopped {
+                reason: error.to_string(),
+            })
+    }
+
+    /// The latch that says this node must stop.
+    pub fn fatal(&self) -> &Fatal {
+        &self.inner.fatal
+    }
+
+    /// Ends in good order: takes no part any more, stores what was applied, marks a clean stop.
+    pub async fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        let closing = self
+            .inner
+            .raft
+            .with_state_machine(|machine: &mut Machine<M>| Box::pin(async move { machine.close() }));
+        if let Err(error) = closing.await {
+            tracing::warn!(%error, "applied state was not closed; the next start rebuilds it from snapshot and log");
+        }
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(?error, "consensus did not end in good order");
+        }
+    }
+}
+
+fn index(id: &Option<super::types::LogId>) -> u64 {
+    id.as_ref().map_or(0, |id| id.index)
+}
+
+fn forward_error<RT: AsyncRuntime>(forward: &ForwardToLeader<TypeConfig<RT>>) -> CoreError {
+    match forward.reason {
+        ForwardReason::LeaseExpired => CoreError::Unavailable {
+            reason: "no quorum: this node leads and has not heard a majority for one election timeout".to_owned(),
+        },
+        ForwardReason::NotLeader | ForwardReason::LeadershipTransfer => CoreError::NotLeader {
+            leader: forward.leader_id.map(NodeId),
+        },
+    }
+}
+
+fn write_error<RT: AsyncRuntime>(error: RaftError<TypeConfig<RT>, ClientWriteError<TypeConfig<RT>>>) -> CoreError {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => forward_error(&forward),
+        RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => CoreError::Unknown {
+            reason: "the leader changed before it was confirmed".to_owned(),
+        },
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => CoreError::Membership {
+            reason: error.to_string(),
+        },
+        RaftError::APIError(ClientWriteError::PreconditionFailed(error)) => CoreError::Unavailable {
+            reason: error.to_string(),
+        },
+        RaftError::Fatal(error) => CoreError::Stopped {
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn stopped_error<RT: AsyncRuntime>(error: RaftError<TypeConfig<RT>>) -> CoreError {
+    CoreError::Stopped {
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,271 @@
+//! openraft's state machine round a [`Replica`]: apply in order, store, publish, then answer.
+//!
+//! What an entry means is in `replica`; where state and snapshots are kept is left to `store`.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use futures_util::{Stream, TryStreamExt};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{AsyncRuntime, RaftSnapshotBuilder};
+
+use super::convert;
+use super::fatal::Fatal;
+use super::replica::{Replica, RowChange, Rows};
+use super::signal::Signal;
+use super::snapshot::{SnapshotData, SnapshotReader, Snapshots};
+use super::types::{LogId, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::envelope::Answer;
+use crate::envelope::wire::StateHeadV1;
+use crate::limits::APPLY_CHUNK_MAX;
+use crate::store::format;
+use crate::{CodecError, StateMachine};
+
+/// Where applied state is kept between starts. It may lose anything: the log and the snapshots rebuild it.
+pub trait AppliedStore: Send + Sync + 'static {
+    /// Stores changes and the head that they lead to, in one step.
+    fn apply(&mut self, head: &StateHeadV1, changes: &[RowChange]) -> io::Result<()>;
+    /// Puts other rows in place of all.
+    fn replace(&mut self, head: &StateHeadV1, rows: &Rows) -> io::Result<()>;
+    /// Everything is applied: flushes and marks a clean stop.
+    fn close(&mut self, head: &StateHeadV1) -> io::Result<()>;
+}
+
+/// State found at start.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// Where in the log it stands.
+    pub head: StateHeadV1,
+    /// Its rows.
+    pub rows: Rows,
+}
+
+/// The state as the rest of the node sees it: swapped in one step, read without waiting.
+pub(super) struct Published<M: StateMachine> {
+    view: ArcSwap<M::View>,
+    picture: ArcSwap<Picture>,
+    revision: Signal,
+}
+
+/// The rows behind a view.
+pub(super) struct Picture {
+    pub(super) head: StateHeadV1,
+    pub(super) rows: Rows,
+}
+
+impl<M: StateMachine> Published<M> {
+    fn new(replica: &Replica<M>) -> Self {
+        Self {
+            view: ArcSwap::new(Arc::new(replica.view())),
+            picture: ArcSwap::new(Arc::new(picture_of(replica))),
+            revision: Signal::new(replica.revision()),
+        }
+    }
+
+    fn publish(&self, replica: &Replica<M>) {
+        self.view.store(Arc::new(replica.view()));
+        self.picture.store(Arc::new(picture_of(replica)));
+        self.revision.set(replica.revision());
+    }
+
+    pub(super) fn view(&self) -> Arc<M::View> {
+        self.view.load_full()
+    }
+
+    pub(super) fn picture(&self) -> Arc<Picture> {
+        self.picture.load_full()
+    }
+
+    pub(super) fn revision(&self) -> &Signal {
+        &self.revision
+    }
+}
+
+fn picture_of<M: StateMachine>(replica: &Replica<M>) -> Picture {
+    Picture {
+        head: replica.head(),
+        rows: replica.rows(),
+    }
+}
+
+/// The state machine that openraft drives.
+pub(super) struct Machine<M: StateMachine> {
+    replica: Mutex<Replica<M>>,
+    published: Arc<Published<M>>,
+    applied: Option<Box<dyn AppliedStore>>,
+    snapshots: Arc<dyn Snapshots>,
+    fatal: Fatal,
+}
+
+/// What has been applied and not yet stored, published and answered.
+struct Chunk<RT: AsyncRuntime> {
+    changes: Vec<RowChange>,
+    answers: Vec<(ApplyResponder<TypeConfig<RT>>, Answer)>,
+    entries: usize,
+}
+
+impl<M: StateMachine> Machine<M> {
+    pub(super) fn new(
+        recovered: Recovered,
+        applied: Box<dyn AppliedStore>,
+        snapshots: Arc<dyn Snapshots>,
+        fatal: Fatal,
+    ) -> Result<Self, CodecError> {
+        let replica = Replica::restore(&recovered.head, recovered.rows)?;
+        Ok(Self {
+            published: Arc::new(Published::new(&replica)),
+            replica: Mutex::new(replica),
+            applied: Some(applied),
+            snapshots,
+            fatal,
+        })
+    }
+
+    pub(super) fn published(&self) -> Arc<Published<M>> {
+        self.published.clone()
+    }
+
+    fn replica(&mut self) -> &mut Replica<M> {
+        self.replica.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores, publishes, answers: in this order, so that whoever has an answer can read its effect here.
+    fn finish<RT: AsyncRuntime>(&mut self, chunk: &mut Chunk<RT>) {
+        if chunk.entries == 0 {
+            return;
+        }
+        let head = self.replica().head();
+        self.store(|applied| applied.apply(&head, &chunk.changes));
+        let published = self.published.clone();
+        published.publish(self.replica());
+        chunk.changes.clear();
+        chunk.entries = 0;
+        for (responder, answer) in chunk.answers.drain(..) {
+            responder.send(answer);
+        }
+    }
+
+    /// The store of applied state is a convenience: when it fails, this run goes on without it, and the next start
+    /// rebuilds from snapshot and log.
+    fn store(&mut self, step: impl FnOnce(&mut dyn AppliedStore) -> io::Result<()>) {
+        let Some(applied) = &mut self.applied else { return };
+        if let Err(error) = step(applied.as_mut()) {
+            tracing::warn!(%error, "applied state is no longer stored; the next start rebuilds it from snapshot and log");
+            self.applied = None;
+        }
+    }
+
+    /// Ends in good order: everything that was applied is stored.
+    pub(super) fn close(&mut self) {
+        let head = self.replica().head();
+        self.store(|applied| applied.close(&head));
+        self.applied = None;
+    }
+
+    fn load(&mut self, data: &SnapshotData) -> io::Result<StateHeadV1> {
+        let (head, rows) = format::read(SnapshotReader::new(data.clone()))?;
+        let replica = Replica::restore(&head, rows).map_err(|error| {
+            let reason = format!("cannot use the snapshot that the leader sent: {error}");
+            self.fatal.raise(reason.clone());
+            io::Error::new(io::ErrorKind::InvalidData, reason)
+        })?;
+        *self.replica() = replica;
+        Ok(head)
+    }
+}
+
+impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Machine<M> {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        Ok(self.replica().position())
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig<RT>>, io::Error>> + Unpin + Send,
+    {
+        let mut chunk = Chunk {
+            changes: Vec::new(),
+            answers: Vec::new(),
+            entries: 0,
+        };
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let answer = match self.replica().apply(&entry, &mut chunk.changes) {
+                Ok(answer) => answer,
+                Err(error) => return Err(cannot_apply(&self.fatal, entry.log_id.index, &error)),
+            };
+            chunk.entries += 1;
+            chunk.answers.extend(responder.map(|responder| (responder, answer)));
+            if chunk.entries >= APPLY_CHUNK_MAX {
+                self.finish(&mut chunk);
+            }
+        }
+        self.finish(&mut chunk);
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        let snapshots = self.snapshots.clone();
+        let replica = self.replica();
+        Builder {
+            head: replica.head(),
+            rows: replica.rows(),
+            snapshots,
+        }
+    }
+
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
+        let head = self.load(&snapshot)?;
+        self.snapshots.adopt(&head, &snapshot)?;
+        let rows = self.replica().rows();
+        self.store(|applied| applied.replace(&head, &rows));
+        let published = self.published.clone();
+        published.publish(self.replica());
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot<SnapshotData>>, io::Error> {
+        let Some((head, data)) = self.snapshots.newest()? else {
+            return Ok(None);
+        };
+        snapshot_of(&head, data).map(Some)
+    }
+}
+
+fn cannot_apply(fatal: &Fatal, index: u64, error: &CodecError) -> io::Error {
+    let reason = format!("cannot apply log entry {index}: {error}");
+    fatal.raise(reason.clone());
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// Builds a snapshot from a picture of the state, while apply goes on.
+pub(super) struct Builder {
+    head: StateHeadV1,
+    rows: Rows,
+    snapshots: Arc<dyn Snapshots>,
+}
+
+impl<RT: AsyncRuntime> RaftSnapshotBuilder<TypeConfig<RT>> for Builder {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> Result<RaftSnapshot<SnapshotData>, io::Error> {
+        let data = self.snapshots.write(self.head.clone(), self.rows.clone()).await?;
+        snapshot_of(&self.head, data)
+    }
+}
+
+/// openraft's snapshot of a head and bytes.
+pub(super) fn snapshot_of(head: &StateHeadV1, data: SnapshotData) -> io::Result<RaftSnapshot<SnapshotData>> {
+    let (last_log_id, last_membership) =
+        convert::head_in(head).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(RaftSnapshot {
+        meta: SnapshotMeta {
+            last_log_id,
+            last_membership,
+        },
+        snapshot: data,
+    })
+}

@@ -1,0 +1,250 @@
+//! The replicated state itself, and the pure function that a log entry is: rows in, rows and an answer out.
+//!
+//! No disk, clock, task or channel: publishing, storing and answering are left to `machine`.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use openraft::entry::EntryPayload;
+
+use super::rows::{self, RequestRowV1, SettingsRowV1};
+use super::types::{LogEntry, LogId, StoredMembership};
+use super::{cluster, convert};
+use crate::envelope::wire::{Framed, StateHeadV1};
+use crate::envelope::{Answer, AppCommand, Blob, Envelope};
+use crate::limits::REQUEST_IDS_MAX;
+use crate::{ApplyContext, CodecError, StateMachine};
+
+/// All rows: machine and cluster. Clones share their structure.
+pub type Rows = imbl::OrdMap<Arc<[u8]>, Arc<[u8]>>;
+
+/// One row written, or removed where there is no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The key, its prefix included.
+    pub key: Arc<[u8]>,
+    /// The new value.
+    pub value: Option<Arc<[u8]>>,
+}
+
+/// The machine, its rows, and where in the log they stand.
+pub struct Replica<M> {
+    machine: M,
+    rows: Rows,
+    hash: u128,
+    last: Option<LogId>,
+    membership: StoredMembership,
+    request_ids: u64,
+    request_ids_max: u64,
+}
+
+impl<M: StateMachine> Replica<M> {
+    /// Builds the state from stored rows; no rows and a default head: a new one.
+    pub fn restore(head: &StateHeadV1, rows: Rows) -> Result<Self, CodecError> {
+        let (last, membership) = convert::head_in(head)?;
+        let hash = hash_of(&rows);
+        let machine = {
+            let mut own = range(&rows, rows::MACHINE).map(|(key, value)| (&key[1..], value));
+            M::restore(&mut own)?
+        };
+        let request_ids = rows::requests_in_order(&rows).count() as u64;
+        Ok(Self {
+            machine,
+            rows,
+            hash,
+            last,
+            membership,
+            request_ids,
+            request_ids_max: REQUEST_IDS_MAX,
+        })
+    }
+
+    /// Applies one entry. Changed rows are added to `changes`. An error leaves the state unusable: an unknown
+    /// command stops the node.
+    pub fn apply(&mut self, entry: &LogEntry, changes: &mut Vec<RowChange>) -> Result<Answer, CodecError> {
+        let index = entry.log_id.index;
+        let answer = match &entry.payload {
+            EntryPayload::Blank => Answer::Nothing,
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                Answer::Nothing
+            }
+            EntryPayload::Normal(Blob(bytes)) => match Envelope::decode(bytes)? {
+                Envelope::App(command) => self.apply_app(index, &command, changes)?,
+                Envelope::Cluster(command) => {
+                    let mut writer = Writer { replica: self, changes };
+                    cluster::apply(&mut writer, index, &command, M::FEATURE_LEVEL_MAX)?
+                }
+                Envelope::Blank | Envelope::Membership(_) => Answer::Nothing,
+            },
+        };
+        self.last = Some(entry.log_id);
+        Ok(answer)
+    }
+
+    fn apply_app(
+        &mut self,
+        revision: u64,
+        app: &AppCommand,
+        changes: &mut Vec<RowChange>,
+    ) -> Result<Answer, CodecError> {
+        let request_key = rows::request_key(&app.request.0);
+        if let Some(before) = rows::get::<RequestRowV1>(&self.rows, &request_key)? {
+            return Ok(if before.body_hash == app.body_hash {
+                Answer::App {
+                    revision: before.revision,
+                    outcome: before.outcome,
+                }
+            } else {
+                Answer::Reused
+            });
+        }
+        let command = M::decode_command(&app.command)?;
+        let context = ApplyContext {
+            revision,
+            feature_level: self.settings()?.feature_level,
+        };
+        let applied = self.machine.apply(context, &command);
+        let outcome = Blob(M::encode_outcome(&applied.outcome).into());
+        for change in applied.changes {
+            self.put(rows::machine_key(&change.key), change.value, changes);
+        }
+        let row = RequestRowV1 {
+            revision,
+            body_hash: app.body_hash,
+            outcome: outcome.clone(),
+        };
+        self.put(request_key, Some(row.encode().to_vec()), changes);
+        self.put(rows::request_order_key(revision), Some(app.request.0.to_vec()), changes);
+        self.request_ids += 1;
+        self.forget_old_requests(changes);
+        Ok(Answer::App { revision, outcome })
+    }
+
+    /// The oldest request ids make room, in log order.
+    fn forget_old_requests(&mut self, changes: &mut Vec<RowChange>) {
+        while self.request_ids > self.request_ids_max {
+            let oldest = rows::requests_in_order(&self.rows).next();
+            let Some((order, request)) = oldest.map(|(order, request)| (order.to_vec(), rows::request_key(request)))
+            else {
+                return;
+            };
+            self.put(order, None, changes);
+            self.put(request, None, changes);
+            self.request_ids -= 1;
+        }
+    }
+
+    fn settings(&self) -> Result<SettingsRowV1, CodecError> {
+        Ok(rows::get(&self.rows, &rows::settings_key())?.unwrap_or_default())
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, changes: &mut Vec<RowChange>) {
+        let key: Arc<[u8]> = key.into();
+        let value: Option<Arc<[u8]>> = value.map(Into::into);
+        let before = match &value {
+            Some(value) => self.rows.insert(key.clone(), value.clone()),
+            None => self.rows.remove(&*key),
+        };
+        if let Some(before) = before {
+            self.hash = self.hash.wrapping_sub(row_hash(&key, &before));
+        }
+        if let Some(value) = &value {
+            self.hash = self.hash.wrapping_add(row_hash(&key, value));
+        }
+        changes.push(RowChange { key, value });
+    }
+
+    /// What the state says about itself.
+    pub fn head(&self) -> StateHeadV1 {
+        StateHeadV1 {
+            rows: self.rows.len() as u64,
+            state_hash: self.hash.to_be_bytes(),
+            ..convert::head_out(&self.last, &self.membership)
+        }
+    }
+
+    /// The rows; shared structure, so this costs nothing.
+    pub fn rows(&self) -> Rows {
+        self.rows.clone()
+    }
+
+    /// Where in the log the state stands, and the membership there.
+    pub fn position(&self) -> (Option<LogId>, StoredMembership) {
+        (self.last, self.membership.clone())
+    }
+
+    /// The last applied index; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.last.map_or(0, |id| id.index)
+    }
+
+    /// The machine's picture.
+    pub fn view(&self) -> M::View {
+        self.machine.view(self.revision())
+    }
+
+    #[cfg(test)]
+    pub fn with_request_ids_max(mut self, max: u64) -> Self {
+        self.request_ids_max = max;
+        self
+    }
+}
+
+/// Lets the cluster's own commands read and write rows.
+pub(super) struct Writer<'a, M> {
+    replica: &'a mut Replica<M>,
+    changes: &'a mut Vec<RowChange>,
+}
+
+impl<M: StateMachine> Writer<'_, M> {
+    pub(super) fn rows(&self) -> &Rows {
+        &self.replica.rows
+    }
+
+    pub(super) fn settings(&self) -> Result<SettingsRowV1, CodecError> {
+        self.replica.settings()
+    }
+
+    pub(super) fn put<T: Framed>(&mut self, key: Vec<u8>, row: &T) {
+        self.put_raw(key, row.encode().to_vec());
+    }
+
+    pub(super) fn put_raw(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.replica.put(key, Some(value), self.changes);
+    }
+
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.replica.put(key, None, self.changes);
+    }
+}
+
+/// The rows whose key starts with `prefix`, in key order.
+pub(super) fn range(rows: &Rows, prefix: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let (from, to) = ([prefix], [prefix + 1]);
+    let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&from), Bound::Excluded(&to));
+    rows.range::<_, [u8]>(bounds).map(|(key, value)| (&**key, &**value))
+}
+
+/// One row's part of the state hash; the state hash is the sum of all, so that it follows each change at its cost.
+pub fn row_hash(key: &[u8], value: &[u8]) -> u128 {
+    let mut context = Context::new(&SHA256);
+    context.update(&(key.len() as u64).to_be_bytes());
+    context.update(key);
+    context.update(value);
+    let digest = context.finish();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest.as_ref()[..16]);
+    u128::from_be_bytes(half)
+}
+
+/// The state hash of all rows.
+pub fn hash_of(rows: &Rows) -> u128 {
+    rows.iter()
+        .fold(0, |sum, (key, value)| sum.wrapping_add(row_hash(key, value)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,184 @@
+//! openraft's simulated runtime with nodes that can be killed: every task belongs to the node that spawned it, and
+//! killing a node drops all its tasks where they stand, as a crash does.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use openraft::AsyncRuntime;
+use openraft::OptionalSend;
+use openraft_rt_sim::SimRuntime;
+
+/// The simulated runtime, with scopes.
+#[derive(Debug)]
+pub struct Scoped(SimRuntime);
+
+impl Scoped {
+    /// One seed derives a whole run.
+    pub fn with_seed(seed: u64) -> Self {
+        PANICS.with_borrow_mut(Vec::clear);
+        CURRENT.set(None);
+        Self(SimRuntime::with_seed(seed))
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What panicked in this run, in any task: a join handle that nobody looks at must not hide it.
+pub fn panics() -> Vec<String> {
+    PANICS.with_borrow(Clone::clone)
+}
+
+/// The tasks of one node.
+#[derive(Clone, Default)]
+pub struct Scope(Arc<Mutex<Tasks>>);
+
+#[derive(Default)]
+struct Tasks {
+    dead: bool,
+    all: Vec<Weak<dyn Slot>>,
+}
+
+trait Slot: Send + Sync {
+    fn clear(&self);
+}
+
+struct Held<F>(Mutex<Option<Pin<Box<F>>>>);
+
+impl<F: Send> Slot for Held<F> {
+    fn clear(&self) {
+        let future = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(future);
+    }
+}
+
+impl Scope {
+    /// Spawns a task of this node.
+    pub fn spawn<F>(&self, future: F) -> <SimRuntime as AsyncRuntime>::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let held = Arc::new(Held(Mutex::new(Some(Box::pin(future)))));
+        {
+            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if tasks.dead {
+                held.clear();
+            }
+            tasks.all.retain(|task| task.strong_count() > 0);
+            let slot: Weak<dyn Slot> = Arc::downgrade(&held) as Weak<dyn Slot>;
+            tasks.all.push(slot);
+        }
+        SimRuntime::spawn(InScope {
+            scope: self.clone(),
+            held,
+        })
+    }
+
+    /// Drops all tasks of this node; what they would still spawn is dropped too.
+    pub fn kill(&self) {
+        let all = {
+            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.dead = true;
+            std::mem::take(&mut tasks.all)
+        };
+        for task in all.iter().filter_map(Weak::upgrade) {
+            task.clear();
+        }
+    }
+}
+
+struct InScope<F> {
+    scope: Scope,
+    held: Arc<Held<F>>,
+}
+
+impl<F: Future> Future for InScope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let before = CURRENT.replace(Some(self.scope.clone()));
+        let mut slot = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = catch_unwind(AssertUnwindSafe(|| match slot.as_mut() {
+            Some(future) => future.as_mut().poll(context),
+            None => Poll::Pending,
+        }));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            *slot = None;
+        }
+        drop(slot);
+        CURRENT.set(before);
+        polled.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            PANICS.with_borrow_mut(|panics| panics.push(text.unwrap_or_default()));
+            resume_unwind(panic)
+        })
+    }
+}
+
+impl AsyncRuntime for Scoped {
+    type JoinError = <SimRuntime as AsyncRuntime>::JoinError;
+    type JoinHandle<T: OptionalSend + 'static> = <SimRuntime as AsyncRuntime>::JoinHandle<T>;
+    type Sleep = <SimRuntime as AsyncRuntime>::Sleep;
+    type Instant = <SimRuntime as AsyncRuntime>::Instant;
+    type TimeoutError = <SimRuntime as AsyncRuntime>::TimeoutError;
+    type Timeout<R, T: Future<Output = R> + OptionalSend> = <SimRuntime as AsyncRuntime>::Timeout<R, T>;
+    type ThreadLocalRng = <SimRuntime as AsyncRuntime>::ThreadLocalRng;
+    type Mpsc = <SimRuntime as AsyncRuntime>::Mpsc;
+    type Watch = <SimRuntime as AsyncRuntime>::Watch;
+    type Oneshot = <SimRuntime as AsyncRuntime>::Oneshot;
+    type Mutex<T: OptionalSend + 'static> = <SimRuntime as AsyncRuntime>::Mutex<T>;
+
+    fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
+    where
+        T: Future + OptionalSend + 'static,
+        T::Output: OptionalSend + 'static,
+    {
+        match CURRENT.with_borrow(Clone::clone) {
+            Some(scope) => scope.spawn(future),
+            None => SimRuntime::spawn(future),
+        }
+    }
+
+    fn sleep(duration: Duration) -> Self::Sleep {
+        SimRuntime::sleep(duration)
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
+        SimRuntime::sleep_until(deadline)
+    }
+
+    fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
+        SimRuntime::timeout(duration, future)
+    }
+
+    fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F> {
+        SimRuntime::timeout_at(deadline, future)
+    }
+
+    fn is_panic(error: &Self::JoinError) -> bool {
+        SimRuntime::is_panic(error)
+    }
+
+    fn thread_rng() -> Self::ThreadLocalRng {
+        SimRuntime::thread_rng()
+    }
+
+    fn new(threads: usize) -> Self {
+        Self(SimRuntime::new(threads))
+    }
+
+    fn block_on<F, T>(&mut self, future: F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        self.0.block_on(future)
+    }
+}

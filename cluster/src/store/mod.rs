@@ -1,0 +1,48 @@
+//! What a node keeps on disk apart from its log: applied state in sled, which may be lost, and snapshot files, which
+//! may not.
+//!
+//! The log is in `raft::log`; what the rows mean is in `raft::replica`.
+
+mod applied;
+pub mod format;
+mod snapshots;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use applied::SledStore;
+pub use snapshots::SnapshotFolder;
+
+use crate::NodeError;
+use crate::raft::log::DiskLog;
+use crate::raft::{Fatal, StateParts};
+
+/// Everything that a node keeps of the consensus, opened.
+pub struct Storage {
+    /// The log and the vote.
+    pub log: DiskLog,
+    /// State found at start, and where it is kept from now on.
+    pub state: StateParts,
+}
+
+/// Opens (or makes) the folders `log`, `state` and `snapshots` beneath `folder`. Applied state that cannot be trusted
+/// is moved aside and rebuilt. Errors of the log raise `fatal` later on.
+pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
+    let refused = |what: &str, error: &dyn std::fmt::Display| {
+        NodeError(format!("cannot open the {what} in {}: {error}", folder.display()))
+    };
+    let snapshots = SnapshotFolder::open(&folder.join("snapshots")).map_err(|error| refused("snapshots", &error))?;
+    let newest = snapshots
+        .load_newest()
+        .map_err(|error| refused("newest snapshot", &error))?;
+    let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
+    let log = DiskLog::open(&folder.join("log"), fatal.clone()).map_err(|error| refused("log", &error))?;
+    Ok(Storage {
+        log,
+        state: StateParts {
+            recovered: found,
+            applied: Box::new(applied),
+            snapshots: Arc::new(snapshots),
+        },
+    })
+}

@@ -1,0 +1,289 @@
+//! Snapshot files: written beside, fsynced, renamed, folder fsynced; the last two are kept.
+//!
+//! What stands in a file is left to `format`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::format;
+use crate::envelope::wire::StateHeadV1;
+use crate::limits::SNAPSHOTS_KEPT;
+use crate::raft::{Recovered, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
+
+const SUFFIX: &str = ".snapshot";
+const UNFINISHED: &str = ".part";
+
+/// A folder of snapshot files.
+#[derive(Clone)]
+pub struct SnapshotFolder(Arc<Folder>);
+
+struct Folder {
+    path: PathBuf,
+    newest: Mutex<Option<(StateHeadV1, SnapshotData)>>,
+    unfinished: AtomicU64,
+}
+
+impl SnapshotFolder {
+    /// Opens or makes the folder; what was not finished is removed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        for entry in fs::read_dir(path)? {
+            let file = entry?.path();
+            if file.to_string_lossy().ends_with(UNFINISHED) {
+                fs::remove_file(file)?;
+            }
+        }
+        Ok(Self(Arc::new(Folder {
+            path: path.to_owned(),
+            newest: Mutex::new(None),
+            unfinished: AtomicU64::new(0),
+        })))
+    }
+
+    /// Reads the newest snapshot that is whole, and remembers it; broken ones are renamed and reported.
+    pub fn load_newest(&self) -> io::Result<Option<Recovered>> {
+        for file in self.0.files()?.into_iter().rev() {
+            let data = open_data(&file)?;
+            match format::read(SnapshotReader::new(data.clone())) {
+                Ok((head, rows)) => {
+                    self.0.remember(&head, &data);
+                    return Ok(Some(Recovered { head, rows }));
+                }
+                Err(error) => {
+                    tracing::error!(file = %file.display(), %error, "a snapshot is broken and is set aside");
+                    fs::rename(&file, file.with_extension("broken"))?;
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Folder {
+    /// Whole snapshots, oldest first: names sort as log indexes do.
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let file = entry?.path();
+            if file.to_string_lossy().ends_with(SUFFIX) {
+                files.push(file);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn remember(&self, head: &StateHeadV1, data: &SnapshotData) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.clone(), data.clone()));
+    }
+
+    fn name(&self, head: &StateHeadV1) -> PathBuf {
+        let last = head.last.unwrap_or_default();
+        self.path.join(format!("{:020}-{:020}{SUFFIX}", last.index, last.term))
+    }
+
+    fn unfinished(&self) -> io::Result<(PathBuf, File)> {
+        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(format!("{number}{UNFINISHED}"));
+        let file = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)?;
+        Ok((path, file))
+    }
+
+    fn write(&self, head: &StateHeadV1, rows: &Rows) -> io::Result<SnapshotData> {
+        let (path, file) = self.unfinished()?;
+        let mut out = BufWriter::new(file);
+        format::write(&mut out, head, rows)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        self.publish(&path, head)
+    }
+
+    /// Gives a finished, fsynced file its name; durable on return.
+    fn publish(&self, unfinished: &Path, head: &StateHeadV1) -> io::Result<SnapshotData> {
+        let name = self.name(head);
+        fs::rename(unfinished, &name)?;
+        File::open(&self.path)?.sync_all()?;
+        let data = open_data(&name)?;
+        self.remember(head, &data);
+        self.remove_old()?;
+        Ok(data)
+    }
+
+    fn remove_old(&self) -> io::Result<()> {
+        let files = self.files()?;
+        let many = files.len().saturating_sub(SNAPSHOTS_KEPT);
+        files.into_iter().take(many).try_for_each(fs::remove_file)
+    }
+}
+
+fn open_data(path: &Path) -> io::Result<SnapshotData> {
+    let file = File::open(path)?;
+    Ok(SnapshotData::File {
+        bytes: file.metadata()?.len(),
+        file: Arc::new(file),
+        path: path.to_owned(),
+    })
+}
+
+impl Snapshots for SnapshotFolder {
+    /// On a thread of its own: a snapshot is rare, and neither apply nor heartbeats wait for the disk.
+    fn write(&self, head: StateHeadV1, rows: Rows) -> Writing {
+        let folder = self.0.clone();
+        let (done, written) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("argosy-snapshot".to_owned());
+        let started = thread.spawn(move || drop(done.send(folder.write(&head, &rows))));
+        Box::pin(async move {
+            started?;
+            written
+                .await
+                .map_err(|_| io::Error::other("the thread that wrote the snapshot has ended"))?
+        })
+    }
+
+    fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>> {
+        Ok(self.0.newest.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
+        let (path, file) = self.0.unfinished()?;
+        Ok(Box::new(Receiving {
+            path: Some(path),
+            out: BufWriter::new(file),
+        }))
+    }
+
+    fn adopt(&self, head: &StateHeadV1, data: &SnapshotData) -> io::Result<()> {
+        match data {
+            SnapshotData::File { path, .. } => self.0.publish(path, head).map(drop),
+            SnapshotData::Memory(_) => Err(io::Error::other("a snapshot in memory came to a folder")),
+        }
+    }
+}
+
+/// A file that grows as the leader sends; removed unless it is finished.
+struct Receiving {
+    path: Option<PathBuf>,
+    out: BufWriter<File>,
+}
+
+impl SnapshotSink for Receiving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<SnapshotData> {
+        self.out.flush()?;
+        self.out.get_ref().sync_all()?;
+        match self.path.take() {
+            Some(path) => open_data(&path),
+            None => Err(io::Error::other("the snapshot was finished before")),
+        }
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::debug!(%error, "an unfinished snapshot stays until the next start");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::envelope::LogIdV1;
+    use futures_util::FutureExt;
+
+    fn head(index: u64) -> (StateHeadV1, Rows) {
+        let rows = Rows::unit(b"k".as_slice().into(), index.to_be_bytes().as_slice().into());
+        let head = StateHeadV1 {
+            last: Some(LogIdV1 {
+                term: 1,
+                node: 1,
+                index,
+            }),
+            rows: 1,
+            state_hash: crate::raft::hash_of(&rows).to_be_bytes(),
+            ..StateHeadV1::default()
+        };
+        (head, rows)
+    }
+
+    #[test]
+    fn the_last_two_snapshots_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        for index in [5, 10, 15] {
+            let (head, rows) = head(index);
+            snapshots.0.write(&head, &rows).unwrap();
+        }
+        assert_eq!(snapshots.0.files().unwrap().len(), 2);
+        let newest = SnapshotFolder::open(folder.path())
+            .unwrap()
+            .load_newest()
+            .unwrap()
+            .unwrap();
+        assert_eq!(newest.head.last.unwrap().index, 15);
+    }
+
+    #[test]
+    fn a_broken_newest_snapshot_falls_back_to_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        for index in [5, 10] {
+            let (head, rows) = head(index);
+            snapshots.0.write(&head, &rows).unwrap();
+        }
+        let newest = snapshots.0.files().unwrap().pop().unwrap();
+        let mut bytes = fs::read(&newest).unwrap();
+        bytes[30] ^= 1;
+        fs::write(&newest, bytes).unwrap();
+        let again = SnapshotFolder::open(folder.path()).unwrap();
+        assert_eq!(again.load_newest().unwrap().unwrap().head.last.unwrap().index, 5);
+    }
+
+    #[test]
+    fn a_received_snapshot_is_adopted_whole_and_an_abandoned_one_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        let (head, rows) = head(7);
+        let mut bytes = Vec::new();
+        format::write(&mut bytes, &head, &rows).unwrap();
+
+        let mut abandoned = snapshots.receive().unwrap();
+        abandoned.write(&bytes[..10]).unwrap();
+        drop(abandoned);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        let mut sink = snapshots.receive().unwrap();
+        bytes.chunks(11).for_each(|chunk| sink.write(chunk).unwrap());
+        let data = sink.finish().unwrap();
+        snapshots.adopt(&head, &data).unwrap();
+        let found = SnapshotFolder::open(folder.path())
+            .unwrap()
+            .load_newest()
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.rows, rows);
+    }
+
+    #[test]
+    fn a_snapshot_is_written_without_blocking_the_caller() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        let (head, rows) = head(3);
+        let mut writing = Snapshots::write(&snapshots, head, rows);
+        assert!(writing.as_mut().now_or_never().is_none_or(|written| written.is_ok()));
+    }
+}

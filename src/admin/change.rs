@@ -1,0 +1,173 @@
+//! A change on its way: proposed, recorded, answered.
+//!
+//! What it consists of is left to the routes; whether it is made, to the catalog.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_cluster::{Committed, ProposeError, RequestId};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::caller::Caller;
+use super::problem::{Problem, ProblemKind};
+use super::{AdminApi, border, enforced, etag, limits};
+use crate::catalog::{Command, Expected, ObjectKey, Outcome, Refusal, Transaction, View};
+use crate::events::Event;
+
+/// How a change is to be made and answered.
+pub struct Change {
+    /// What is to change.
+    pub transaction: Transaction,
+    /// Names the request.
+    pub request: RequestId,
+    /// Wait until every member has enforced it.
+    pub wait: Option<Duration>,
+    /// Secrets that were made for it and are shown once.
+    pub secrets: Vec<NewSecret>,
+}
+
+/// A secret that was made for an object.
+pub struct NewSecret {
+    /// The object; an API token.
+    pub key: ObjectKey,
+    /// The secret.
+    pub secret: Zeroizing<String>,
+}
+
+/// Proposes a change and records what became of it. It goes on even if the caller hangs up meanwhile.
+///
+/// Gives the revision; a refusal or an unknown outcome is a problem that names the request.
+pub async fn make(
+    api: &Arc<AdminApi>,
+    caller: &Caller,
+    transaction: Transaction,
+    request: RequestId,
+) -> Result<u64, Problem> {
+    let (api, caller) = (api.clone(), caller.clone());
+    let task = tokio::spawn(async move {
+        let command = Command {
+            actor: caller.actor.clone(),
+            at: api.clock.now(),
+            transaction: transaction.clone(),
+        };
+        let answer = api.cluster.propose(request, command, limits::PROPOSE_DEADLINE).await;
+        record(&api, &caller, &transaction, &answer);
+        match answer {
+            Ok(Committed {
+                revision,
+                outcome: Outcome::Applied,
+            }) => Ok(revision),
+            Ok(Committed {
+                outcome: Outcome::Refused(refusal),
+                ..
+            }) => Err(refused(&refusal, &transaction)),
+            Err(error) => Err(Problem::from_propose(&error)),
+        }
+    });
+    let answer = task.await.unwrap_or_else(|_| {
+        let problem = Problem::new(
+            ProblemKind::OutcomeUnknown,
+            format!("it is not known whether the change was made; ask again with request id {request}"),
+        );
+        Err(problem.with("outcome", "unknown"))
+    });
+    answer.map_err(|problem| problem.with("request", request.to_string()))
+}
+
+/// [`make`], answered with the revision, new secrets, and, if asked for, what each member has enforced.
+pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Result<Response, Problem> {
+    let revision = make(api, caller, change.transaction, change.request).await?;
+    let mut body = Map::new();
+    body.insert("revision".to_owned(), revision.into());
+    body.insert("request".to_owned(), change.request.to_string().into());
+    if !change.secrets.is_empty() {
+        let view = api.cluster.view();
+        let shown: Vec<_> = change.secrets.iter().map(|new| show_secret(new, &view)).collect();
+        body.insert("secrets".to_owned(), shown.into());
+    }
+    if let Some(wait) = change.wait {
+        body.insert("enforced".to_owned(), enforced::wait(api, revision, wait).await);
+    }
+    let mut response = json(StatusCode::OK, &Value::Object(body));
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(&etag::of(revision)) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Ok(request) = HeaderValue::from_str(&change.request.to_string()) {
+        headers.insert("x-request-id", request);
+    }
+    Ok(response)
+}
+
+/// A repeated request makes a second secret, but the first one is what counts: then null is shown.
+fn show_secret(new: &NewSecret, view: &View) -> Value {
+    let row = view.api_tokens.get(&new.key.name);
+    let counts = row.is_some_and(|row| row.spec.secret_hash == border::sha256(new.secret.as_bytes()));
+    json!({
+        "kind": new.key.kind.word(),
+        "name": new.key.name,
+        "secret": counts.then(|| new.secret.as_str()),
+    })
+}
+
+/// A JSON answer.
+pub fn json(status: StatusCode, body: &Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (status, headers, format!("{body}\n")).into_response()
+}
+
+fn refused(refusal: &Refusal, transaction: &Transaction) -> Problem {
+    let mut problem = Problem::from_refusal(refusal);
+    if let Refusal::Stale {
+        key,
+        current: Some(revision),
+    } = refusal
+    {
+        let absent = |row: &(crate::catalog::ObjectKey, Expected)| row.0 == *key && row.1 == Expected::Absent;
+        if transaction.expected.iter().any(absent) {
+            problem.detail = format!("{key} exists already, at revision {revision}");
+        }
+    }
+    problem
+}
+
+fn record(
+    api: &AdminApi,
+    caller: &Caller,
+    transaction: &Transaction,
+    answer: &Result<Committed<Outcome>, ProposeError>,
+) {
+    let (actor, from) = (caller.to_string(), caller.origin.to_string());
+    let refused = |reason: String| Event::ChangeRefused {
+        actor: actor.clone(),
+        from: from.clone(),
+        reason,
+    };
+    let event = match answer {
+        Ok(Committed {
+            revision,
+            outcome: Outcome::Applied,
+        }) => {
+            let puts = transaction
+                .puts
+                .iter()
+                .map(|(name, spec)| format!("put {} `{name}`", spec.kind().word()));
+            let deletes = transaction.deletes.iter().map(|key| format!("delete {key}"));
+            Event::CatalogChanged {
+                actor: actor.clone(),
+                from: from.clone(),
+                revision: *revision,
+                objects: puts.chain(deletes).collect(),
+            }
+        }
+        Ok(Committed {
+            outcome: Outcome::Refused(refusal),
+            ..
+        }) => refused(refusal.to_string()),
+        Err(error) => refused(error.to_string()),
+    };
+    api.journal.record(event);
+}

@@ -1,0 +1,97 @@
+//! Every bound of the admin API and of what it accepts, with its unit.
+//!
+//! Bounds of one object's lists are in [`crate::catalog::limits`].
+
+use std::time::Duration;
+
+/// The largest request body, in bytes; the largest command is as long.
+pub const BODY_BYTES_MAX: usize = argosy_cluster::limits::COMMAND_BYTES_MAX;
+/// How long a request body may take to arrive.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a whole request may take: the body, the longest proposal and the longest wait.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a change may take until it is answered as unknown.
+pub const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a read waits for a confirmed state.
+pub const READ_DEADLINE: Duration = Duration::from_secs(2);
+/// How long another node may take to answer.
+pub const PEER_DEADLINE: Duration = Duration::from_secs(2);
+/// The longest wait of `wait=enforced`, in seconds.
+pub const WAIT_SECONDS_MAX: u64 = 60;
+/// The wait of `wait=enforced` when no `timeout` is given, in seconds.
+pub const WAIT_SECONDS_DEFAULT: u64 = 5;
+/// How often a node looks whether it has enforced a revision that somebody waits for.
+pub const ENFORCED_POLL: Duration = Duration::from_millis(10);
+/// Pause before a node that could not be reached is asked again.
+pub const UNREACHABLE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Connections at one time, on the TLS port.
+pub const CONNECTIONS_MAX: usize = 512;
+/// Connections at one time, on the local socket.
+pub const SOCKET_CONNECTIONS_MAX: usize = 64;
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the head of a request may take; also how long an idle connection is kept.
+pub const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+/// Requests at one time on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 64;
+/// Bytes of a request's head.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// How long open requests may go on when the node stops.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Objects of one page when no `limit` is given.
+pub const PAGE_DEFAULT: usize = 1_000;
+/// Objects of one page at most.
+pub const PAGE_MAX: usize = 5_000;
+/// Sessions that one node lists.
+pub const SESSIONS_LISTED_MAX: usize = 10_000;
+
+/// Addresses whose failed tokens are remembered.
+pub const FAILURES_MAX: usize = 10_000;
+/// Failed tokens of an address that are answered without a delay.
+pub const FAILURES_FREE: u32 = 3;
+/// The first delay after that; it doubles with each further failure.
+pub const FAILURE_DELAY: Duration = Duration::from_millis(100);
+/// The longest such delay.
+pub const FAILURE_DELAY_MAX: Duration = Duration::from_secs(2);
+/// Failures are forgotten after this long without another, in milliseconds.
+pub const FAILURE_MEMORY_MILLIS: i64 = 15 * 60 * 1000;
+/// Refusals that are delayed at one time; further ones are answered 429 at once.
+pub const FAILURES_DELAYED_MAX: usize = 64;
+
+/// Passwords and key pairs that one change may bring; each costs a good part of a second of one core.
+pub const HASHES_MAX: usize = 100;
+/// Changes whose passwords are hashed at one time.
+pub const BUILDS_MAX: usize = 2;
+
+/// The shortest password, in bytes.
+pub const PASSWORD_BYTES_MIN: usize = 8;
+/// The longest password, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// The longest private host key, in bytes of PEM.
+pub const PRIVATE_KEY_BYTES_MAX: usize = 32 * 1024;
+/// Host keys of a service.
+pub const SERVICE_HOST_KEYS_MAX: usize = 16;
+/// The largest number of sessions or connections that a limit can name.
+pub const SESSIONS_LIMIT_MAX: u32 = 1_000_000;
+/// The longest time to sign in, in seconds.
+pub const LOGIN_GRACE_SECONDS_MAX: u32 = 3_600;
+/// The most tries to sign in on one connection.
+pub const LOGIN_ATTEMPTS_MAX: u32 = 100;
+/// The longest idle time and keepalive interval, in seconds.
+pub const IDLE_SECONDS_MAX: u32 = 7 * 24 * 3_600;
+/// The longest login delay, in milliseconds.
+pub const LOGIN_DELAY_MILLIS_MAX: u32 = 600_000;
+/// The longest memory of failed logins, in seconds.
+pub const LOGIN_MEMORY_SECONDS_MAX: u32 = 7 * 24 * 3_600;
+/// The shortest age at which staged uploads of a node that has left are removed, in seconds.
+pub const STAGED_AGE_SECONDS_MIN: u32 = 3_600;
+/// The longest such age, in seconds (ten years).
+pub const STAGED_AGE_SECONDS_MAX: u32 = 10 * 365 * 24 * 3_600;
+/// The longest validity of a join token, in seconds.
+pub const JOIN_TOKEN_SECONDS_MAX: u64 = 7 * 24 * 3_600;
+/// The validity of a join token when none is given, in seconds.
+pub const JOIN_TOKEN_SECONDS_DEFAULT: u64 = 3_600;
+/// The longest path of a storage's root, in bytes.
+pub const ROOT_BYTES_MAX: usize = 4_096;

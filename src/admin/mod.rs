@@ -1,0 +1,104 @@
+//! The admin HTTP API: what administrators and the CLI ask of any node, under `/api/v1`, plus health and metrics.
+//!
+//! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
+//! types and back), `etag` and `query` (preconditions and options), `change` (a transaction and its answer),
+//! `enforced` (`wait=enforced`), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
+//! port and local socket). Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
+
+pub mod border;
+pub mod caller;
+pub mod change;
+pub mod enforced;
+pub mod etag;
+pub mod failures;
+pub mod limits;
+pub mod peers;
+pub mod port;
+pub mod problem;
+pub mod query;
+pub mod roles;
+pub mod routes;
+pub mod serve;
+pub mod shapes;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod testing;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use self::failures::Failures;
+use self::port::ClusterPort;
+use crate::clock::Clock;
+use crate::events::Journal;
+use crate::session::Registry;
+
+/// Whether the node should be sent clients, and why not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Every reason against it; none: ready.
+    pub reasons: Vec<String>,
+}
+
+/// What the node tells of its own health.
+#[derive(Clone)]
+pub struct NodeHealth {
+    /// For `/health/ready`; must not depend on a quorum.
+    pub ready: Arc<dyn Fn() -> Readiness + Send + Sync>,
+    /// For `/metrics`: Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// What an [`AdminApi`] is made of.
+pub struct AdminParts {
+    /// The cluster.
+    pub cluster: Arc<dyn ClusterPort>,
+    /// This node's sessions.
+    pub registry: Arc<Registry>,
+    /// Where events go.
+    pub journal: Journal,
+    /// The clock.
+    pub clock: Clock,
+    /// This node's name.
+    pub node: String,
+    /// This node's health.
+    pub health: NodeHealth,
+}
+
+/// The admin API of a node.
+pub struct AdminApi {
+    pub(crate) cluster: Arc<dyn ClusterPort>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Clock,
+    pub(crate) node: String,
+    pub(crate) health: NodeHealth,
+    pub(crate) failures: Failures,
+    pub(crate) builds: Arc<Semaphore>,
+}
+
+impl AdminApi {
+    /// Puts it together; serves nothing yet.
+    pub fn new(parts: AdminParts) -> Arc<Self> {
+        Arc::new(Self {
+            cluster: parts.cluster,
+            registry: parts.registry,
+            journal: parts.journal,
+            clock: parts.clock,
+            node: parts.node,
+            health: parts.health,
+            failures: Failures::default(),
+            builds: Arc::new(Semaphore::new(limits::BUILDS_MAX)),
+        })
+    }
+
+    /// The routes, guarded. Requests must carry a [`caller::Origin`] as extension, or they are refused.
+    pub fn router(self: &Arc<Self>) -> axum::Router {
+        routes::router(self.clone())
+    }
+}

@@ -1,0 +1,158 @@
+//! `POST /api/v1/apply`: several puts and deletes, of any kinds, in one transaction.
+//!
+//! ```json
+//! {"objects": [{"kind": "storage", "name": "files", "spec": {"root": "/srv/files"}}],
+//!  "deletes": [{"kind": "account", "name": "old"}],
+//!  "expected": [{"kind": "account", "name": "old", "revision": 12}, {"kind": "storage", "name": "files", "absent": true}]}
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::Route;
+use super::object::{build, read_only, take};
+use crate::admin::AdminApi;
+use crate::admin::caller::Caller;
+use crate::admin::change::{self, Change};
+use crate::admin::problem::{Problem, ProblemKind};
+use crate::admin::query::{self, Options, WriteQuery};
+use crate::admin::shapes::fields::Fields;
+use crate::catalog::command::role_needed;
+use crate::catalog::limits::STEPS_MAX;
+use crate::catalog::{Expected, Kind, ObjectKey, Transaction};
+
+/// Its route.
+pub fn routes() -> Vec<Route> {
+    vec![Route::new("POST", "/api/v1/apply", post(apply))]
+}
+
+async fn apply(
+    State(api): State<Arc<AdminApi>>,
+    Extension(caller): Extension<Caller>,
+    Options(options): Options<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wait = options.wait()?;
+    let request = query::request_id(&headers)?;
+    let asked = Asked::parse(query::json(body).await?)?;
+    let keys = asked.objects.iter().map(|object| &object.0).chain(&asked.deletes);
+    for key in keys {
+        caller.need(role_needed(key.kind))?;
+    }
+    let built = build(&api, asked.objects).await?;
+    let mut transaction = Transaction {
+        expected: asked.expected,
+        puts: Vec::new(),
+        deletes: asked.deletes,
+    };
+    let secrets = take(&mut transaction, built);
+    let change = Change {
+        transaction,
+        request,
+        wait,
+        secrets,
+    };
+    change::answer(&api, &caller, change).await
+}
+
+/// What is asked for; the specs are not read yet.
+struct Asked {
+    objects: Vec<(ObjectKey, Value, String)>,
+    deletes: Vec<ObjectKey>,
+    expected: Vec<(ObjectKey, Expected)>,
+}
+
+impl Asked {
+    fn parse(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body, "")?;
+        let asked = Self {
+            objects: fields.list("objects", STEPS_MAX, |value, path| {
+                let mut fields = Fields::of(value, path)?;
+                let key = key(&mut fields)?;
+                read_only(&mut fields);
+                let spec_path = fields.at("spec");
+                let spec = fields
+                    .raw("spec")
+                    .ok_or_else(|| Problem::invalid(&spec_path, "is missing"))?;
+                fields.done()?;
+                Ok((key, spec, spec_path))
+            })?,
+            deletes: fields.list("deletes", STEPS_MAX, |value, path| {
+                let mut fields = Fields::of(value, path)?;
+                let key = key(&mut fields)?;
+                fields.done()?;
+                Ok(key)
+            })?,
+            expected: fields.list("expected", STEPS_MAX, expected)?,
+        };
+        fields.done()?;
+        asked.check()
+    }
+
+    fn check(self) -> Result<Self, Problem> {
+        let steps = self.objects.len() + self.deletes.len();
+        if steps > STEPS_MAX {
+            let detail = format!("the change has {steps} steps, over the limit of {STEPS_MAX}; split it");
+            return Err(Problem::new(ProblemKind::TooLarge, detail));
+        }
+        if steps == 0 {
+            return Err(Problem::invalid(
+                "objects",
+                "is empty, and so is `deletes`: there is nothing to do",
+            ));
+        }
+        let mut seen = BTreeSet::new();
+        for key in self.objects.iter().map(|object| &object.0).chain(&self.deletes) {
+            if !seen.insert(key) {
+                let detail = format!("{key} stands twice in one change");
+                return Err(Problem::new(ProblemKind::Invalid, detail));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
+    let word: String = fields.need("kind")?;
+    let kind = Kind::from_word(&word).ok_or_else(|| {
+        let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
+        Problem::invalid(
+            &fields.at("kind"),
+            format!("is no kind; known are {}", known.join(", ")),
+        )
+    })?;
+    Ok(ObjectKey {
+        kind,
+        name: fields.name("name")?,
+    })
+}
+
+fn expected(value: Value, path: &str) -> Result<(ObjectKey, Expected), Problem> {
+    let mut fields = Fields::of(value, path)?;
+    let key = key(&mut fields)?;
+    let revision: Option<u64> = fields.take("revision")?;
+    let absent = fields.take("absent")?.unwrap_or(false);
+    let present = fields.take("present")?.unwrap_or(false);
+    fields.done()?;
+    let expected = match (revision, absent, present) {
+        (Some(0), false, false) | (None, true, false) => Expected::Absent,
+        (Some(revision), false, false) => Expected::Revision(revision),
+        (None, false, true) => Expected::Present,
+        _ => {
+            return Err(Problem::invalid(
+                path,
+                "must have one of `revision`, `\"absent\": true`, `\"present\": true`",
+            ));
+        }
+    };
+    Ok((key, expected))
+}

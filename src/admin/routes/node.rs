@@ -1,0 +1,170 @@
+//! `GET /api/v1/node`, `DELETE /api/v1/node/ID`, `POST /api/v1/node/ID/lead`, `POST /api/v1/join-token`: the members.
+//!
+//! What these do is left to the cluster crate; sealing anew what the catalog holds, after a removal, is done here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argosy_cluster::{NodeError, NodeId, RequestId};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::Route;
+use super::status::{member, name_of};
+use crate::admin::caller::Caller;
+use crate::admin::problem::{Problem, ProblemKind};
+use crate::admin::query::{self, PathPart};
+use crate::admin::shapes::fields::Fields;
+use crate::admin::shapes::host_key::seal_context;
+use crate::admin::{AdminApi, border, change, limits};
+use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Spec, Transaction};
+
+/// Its routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new("GET", "/api/v1/node", get(list)),
+        Route::new("DELETE", "/api/v1/node/{id}", delete(remove)),
+        Route::new("POST", "/api/v1/node/{id}/lead", post(lead)),
+        Route::new("POST", "/api/v1/join-token", post(join_token)),
+    ]
+}
+
+async fn list(State(api): State<Arc<AdminApi>>) -> Response {
+    let now = api.cluster.status();
+    let nodes: Vec<_> = now.members.iter().map(|(id, known)| member(&now, *id, known)).collect();
+    change::json(StatusCode::OK, &json!({ "nodes": nodes }))
+}
+
+/// The member that a path names by its number or by its name.
+fn member_id(api: &AdminApi, part: &PathPart) -> Result<NodeId, Problem> {
+    let members = api.cluster.status().members;
+    let by_number = part.0.parse().map(NodeId).ok().filter(|id| members.contains_key(id));
+    let by_name = || {
+        members
+            .iter()
+            .find(|(_, member)| member.name == part.0)
+            .map(|(id, _)| *id)
+    };
+    by_number.or_else(by_name).ok_or_else(|| {
+        let known: Vec<_> = members
+            .iter()
+            .map(|(id, member)| format!("{id} ({})", member.name))
+            .collect();
+        let shown: String = part.0.chars().take(128).collect();
+        let detail = format!("no member is {shown}; members are {}", known.join(", "));
+        Problem::new(ProblemKind::NotFound, detail)
+    })
+}
+
+fn failed(error: &NodeError) -> Problem {
+    Problem::new(ProblemKind::NodeOperationFailed, error.to_string())
+}
+
+async fn remove(
+    State(api): State<Arc<AdminApi>>,
+    Extension(caller): Extension<Caller>,
+    part: PathPart,
+) -> Result<Response, Problem> {
+    let id = member_id(&api, &part)?;
+    let name = name_of(&api.cluster.status(), id);
+    api.cluster.remove_node(id).await.map_err(|error| failed(&error))?;
+    tracing::info!(node = %name, id = id.0, by = %caller, "a node was removed");
+    // The removed node may hold the old data key, so nothing may stay sealed with it.
+    let resealed = reseal(&api, &caller).await;
+    let body = json!({ "removed": id, "name": name, "resealed": resealed });
+    Ok(change::json(StatusCode::OK, &body))
+}
+
+/// Seals every host key with the newest data key. Gives, by name, what became of it.
+async fn reseal(api: &Arc<AdminApi>, caller: &Caller) -> Value {
+    let newest = api.cluster.data_key_id().to_be_bytes();
+    let mut told = Map::new();
+    for object in api.cluster.view().host_keys.values() {
+        if object.spec.sealed_private.starts_with(&newest) {
+            continue;
+        }
+        let result = match reseal_one(api, caller, object).await {
+            Ok(()) => "resealed".to_owned(),
+            Err(problem) => {
+                tracing::error!(host_key = %object.name, reason = %problem.detail, "a host key is not sealed anew");
+                format!("failed: {}", problem.detail)
+            }
+        };
+        told.insert(object.name.to_string(), result.into());
+    }
+    Value::Object(told)
+}
+
+async fn reseal_one(api: &Arc<AdminApi>, caller: &Caller, object: &Object<HostKey>) -> Result<(), Problem> {
+    let context = seal_context(&object.name);
+    let private = api.cluster.unseal(&context, &object.spec.sealed_private).await;
+    let private = private.map_err(|error| failed(&error))?;
+    let sealed_private = api.cluster.seal(&context, &private).map_err(|error| failed(&error))?;
+    let key = ObjectKey {
+        kind: Kind::HostKey,
+        name: object.name.clone(),
+    };
+    let spec = Spec::HostKey(HostKey {
+        sealed_private,
+        ..object.spec.clone()
+    });
+    let transaction = Transaction {
+        expected: vec![(key, Expected::Revision(object.revision))],
+        puts: vec![(object.name.clone(), spec)],
+        deletes: Vec::new(),
+    };
+    let request = border::random().map(RequestId);
+    let request = request.map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
+    change::make(api, caller, transaction, request).await.map(|_| ())
+}
+
+async fn lead(
+    State(api): State<Arc<AdminApi>>,
+    Extension(caller): Extension<Caller>,
+    part: PathPart,
+) -> Result<Response, Problem> {
+    let id = member_id(&api, &part)?;
+    api.cluster
+        .transfer_leadership(Some(id))
+        .await
+        .map_err(|error| failed(&error))?;
+    let name = name_of(&api.cluster.status(), id);
+    tracing::info!(node = %name, by = %caller, "the leadership was handed over");
+    Ok(change::json(StatusCode::OK, &json!({ "leader": name })))
+}
+
+async fn join_token(
+    State(api): State<Arc<AdminApi>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = query::body(body).await?;
+    let seconds = if bytes.is_empty() {
+        limits::JOIN_TOKEN_SECONDS_DEFAULT
+    } else {
+        let value =
+            serde_json::from_slice(&bytes).map_err(|_| Problem::new(ProblemKind::Malformed, "the body is not JSON"))?;
+        let mut fields = Fields::of(value, "")?;
+        let seconds = fields
+            .take("valid_seconds")?
+            .unwrap_or(limits::JOIN_TOKEN_SECONDS_DEFAULT);
+        fields.done()?;
+        seconds
+    };
+    if !(1..=limits::JOIN_TOKEN_SECONDS_MAX).contains(&seconds) {
+        let reason = format!("must be from 1 to {}", limits::JOIN_TOKEN_SECONDS_MAX);
+        return Err(Problem::invalid("valid_seconds", reason));
+    }
+    let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
+    let token = token.map_err(|error| failed(&error))?;
+    tracing::info!(seconds, by = %caller, "a join token was made");
+    Ok(change::json(
+        StatusCode::OK,
+        &json!({ "token": token, "valid_seconds": seconds }),
+    ))
+}

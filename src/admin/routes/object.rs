@@ -1,0 +1,240 @@
+//! `/api/v1/KIND` and `/api/v1/KIND/NAME`: list, read, put and delete one object of any kind.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, put};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::Route;
+use crate::admin::caller::Caller;
+use crate::admin::change::{self, Change, NewSecret};
+use crate::admin::problem::{Problem, ProblemKind};
+use crate::admin::query::{self, Options, PathPart, ReadQuery, WriteQuery};
+use crate::admin::shapes::fields::Fields;
+use crate::admin::shapes::{self, Border, Built};
+use crate::admin::{AdminApi, etag, limits};
+use crate::catalog::command::role_needed;
+use crate::catalog::{Expected, Kind, ObjectKey, Settings, Transaction, View};
+use crate::ids::Name;
+
+/// Its routes: four a kind.
+pub fn routes() -> Vec<Route> {
+    Kind::ALL
+        .into_iter()
+        .flat_map(|kind| {
+            let list_path = format!("/api/v1/{}", kind.word());
+            let path = format!("{list_path}/{{name}}");
+            [
+                Route::new("GET", list_path, get(list).layer(Extension(kind))),
+                Route::new("GET", path.clone(), get(read).layer(Extension(kind))),
+                Route::new("PUT", path.clone(), put(write).layer(Extension(kind))),
+                Route::new("DELETE", path, delete(remove).layer(Extension(kind))),
+            ]
+        })
+        .collect()
+}
+
+async fn list(
+    State(api): State<Arc<AdminApi>>,
+    Extension(kind): Extension<Kind>,
+    Options(query): Options<ReadQuery>,
+) -> Result<Response, Problem> {
+    let malformed = |detail: String| Problem::new(ProblemKind::Malformed, detail);
+    let limit = query.limit.unwrap_or(limits::PAGE_DEFAULT);
+    if !(1..=limits::PAGE_MAX).contains(&limit) {
+        return Err(malformed(format!("`limit` must be from 1 to {}", limits::PAGE_MAX)));
+    }
+    let after = query.after.as_deref().map(Name::parse).transpose();
+    let after = after.map_err(|error| malformed(format!("`after`: {error}")))?;
+    let view = query::view(&api, &query).await?;
+    let mut names = shapes::names(&view, kind, after.as_ref(), limit + 1);
+    let next = (names.len() > limit).then(|| {
+        names.truncate(limit);
+        names.last().cloned()
+    });
+    let objects: Vec<_> = names
+        .into_iter()
+        .filter_map(|name| shapes::show(&view, &ObjectKey { kind, name }))
+        .collect();
+    let body = json!({ "revision": view.revision, "objects": objects, "next": next });
+    Ok(change::json(StatusCode::OK, &body))
+}
+
+async fn read(
+    State(api): State<Arc<AdminApi>>,
+    Extension(kind): Extension<Kind>,
+    part: PathPart,
+    Options(query): Options<ReadQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if query.limit.is_some() || query.after.is_some() {
+        let detail = "`limit` and `after` have a meaning only for lists";
+        return Err(Problem::new(ProblemKind::Malformed, detail));
+    }
+    let key = ObjectKey {
+        kind,
+        name: part.name()?,
+    };
+    let view = query::view(&api, &query).await?;
+    let object = shapes::show(&view, &key)
+        .or_else(|| default_settings(&key))
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("{key} does not exist")))?;
+    let revision = object["revision"].as_u64().unwrap_or(0);
+    let mut response = if etag::not_modified(&headers, revision) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        change::json(StatusCode::OK, &object)
+    };
+    if let Ok(tag) = HeaderValue::from_str(&etag::of(revision)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Settings that were never written are shown with their defaults, at revision 0.
+fn default_settings(key: &ObjectKey) -> Option<Value> {
+    let asked = key.kind == Kind::Settings && key.name.as_str() == crate::catalog::settings::SETTINGS_NAME;
+    asked.then(|| {
+        json!({
+            "kind": key.kind.word(),
+            "name": key.name,
+            "revision": 0,
+            "spec": shapes::settings::show(&Settings::default()),
+        })
+    })
+}
+
+async fn write(
+    State(api): State<Arc<AdminApi>>,
+    Extension(kind): Extension<Kind>,
+    Extension(caller): Extension<Caller>,
+    part: PathPart,
+    Options(options): Options<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key = ObjectKey {
+        kind,
+        name: part.name()?,
+    };
+    let wait = options.wait()?;
+    let request = query::request_id(&headers)?;
+    let expected = etag::expected(&headers)?;
+    let spec = spec_of(&key, query::json(body).await?)?;
+    let built = build(&api, vec![(key.clone(), spec, "spec".to_owned())]).await?;
+    let mut transaction = Transaction::default();
+    transaction.expected.extend(expected.map(|expected| (key, expected)));
+    let secrets = take(&mut transaction, built);
+    let change = Change {
+        transaction,
+        request,
+        wait,
+        secrets,
+    };
+    change::answer(&api, &caller, change).await
+}
+
+/// Moves what was built into a transaction; gives the secrets that were made.
+pub fn take(transaction: &mut Transaction, built: Vec<(ObjectKey, Built, Option<u64>)>) -> Vec<NewSecret> {
+    let mut secrets = Vec::new();
+    for (key, built, present) in built {
+        if let (true, Some(present)) = (built.kept, present) {
+            // A password that is kept must be the one that is there when the change is made.
+            transaction.expected.push((key.clone(), Expected::Revision(present)));
+        }
+        transaction.puts.push((key.name.clone(), built.spec));
+        secrets.extend(built.secret.map(|secret| NewSecret { key, secret }));
+    }
+    secrets
+}
+
+/// Builds objects from JSON against a confirmed state, off the async threads. Each comes back with the revision of
+/// the present object.
+pub async fn build(
+    api: &Arc<AdminApi>,
+    objects: Vec<(ObjectKey, Value, String)>,
+) -> Result<Vec<(ObjectKey, Built, Option<u64>)>, Problem> {
+    api.cluster.linearize(limits::READ_DEADLINE).await.map_err(|error| {
+        Problem::new(
+            ProblemKind::Unavailable,
+            format!("the change was refused, nothing was changed: {error}"),
+        )
+    })?;
+    let internal = |_| Problem::new(ProblemKind::Internal, "the node is stopping");
+    let permit = api.builds.clone().acquire_owned().await.map_err(|_| internal(()))?;
+    let worker = api.clone();
+    let built = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let view: Arc<View> = worker.cluster.view();
+        let border = Border::new(&view, &*worker.cluster, worker.clock.now());
+        objects
+            .into_iter()
+            .map(|(key, spec, path)| {
+                let built = shapes::build(&key, spec, &path, &border)?;
+                let present = view.revision_of(&key);
+                Ok((key, built, present))
+            })
+            .collect()
+    });
+    built
+        .await
+        .map_err(|_| Problem::new(ProblemKind::Internal, "an object could not be read"))?
+}
+
+/// The spec in the body of a put: `{"spec": {...}}`, or a whole object whose kind and name match.
+fn spec_of(key: &ObjectKey, body: Value) -> Result<Value, Problem> {
+    let mut fields = Fields::of(body, "")?;
+    for (name, value) in [("kind", key.kind.word()), ("name", key.name.as_str())] {
+        let given: Option<String> = fields.take(name)?;
+        if given.is_some_and(|given| given != value) {
+            let reason = format!("is not the one in the path, `{value}`");
+            return Err(Problem::invalid(name, reason));
+        }
+    }
+    read_only(&mut fields);
+    let spec = fields.raw("spec").ok_or_else(|| Problem::invalid("spec", "is missing"));
+    fields.done()?;
+    spec
+}
+
+/// What an answered object has besides kind, name and spec.
+pub fn read_only(fields: &mut Fields) {
+    for name in ["revision", "changed_by", "changed_at"] {
+        fields.read_only(name);
+    }
+}
+
+async fn remove(
+    State(api): State<Arc<AdminApi>>,
+    Extension(kind): Extension<Kind>,
+    Extension(caller): Extension<Caller>,
+    part: PathPart,
+    Options(options): Options<WriteQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.need(role_needed(kind))?;
+    let key = ObjectKey {
+        kind,
+        name: part.name()?,
+    };
+    let wait = options.wait()?;
+    let request = query::request_id(&headers)?;
+    let expected = etag::expected(&headers)?.unwrap_or(Expected::Present);
+    let transaction = Transaction {
+        expected: vec![(key.clone(), expected)],
+        puts: Vec::new(),
+        deletes: vec![key],
+    };
+    let change = Change {
+        transaction,
+        request,
+        wait,
+        secrets: Vec::new(),
+    };
+    change::answer(&api, &caller, change).await
+}

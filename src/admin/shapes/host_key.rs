@@ -1,0 +1,83 @@
+//! The JSON of a host key: `{"algorithm": "ed25519"}` makes one, `{"private": "PEM"}` takes one over.
+//!
+//! Reads answer the public half and its fingerprint. A write that names neither another algorithm nor a private key
+//! keeps the present pair; to exchange a pair for another of its kind, make one under a new name and let the
+//! services show both for a while.
+
+use serde_json::{Value, json};
+
+use super::fields::Fields;
+use super::{Border, Built};
+use crate::admin::border::{self, HostKeyAlgorithm, fingerprint};
+use crate::admin::problem::{Problem, ProblemKind};
+use crate::catalog::{HostKey, Spec};
+use crate::ids::Name;
+
+/// The context that a host key's private half is sealed with.
+pub fn seal_context(name: &Name) -> Vec<u8> {
+    format!("host-key/{name}").into_bytes()
+}
+
+/// The way in.
+pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
+    for read_only in ["public", "fingerprint", "created_at"] {
+        fields.read_only(read_only);
+    }
+    let private_path = fields.at("private");
+    let algorithm_path = fields.at("algorithm");
+    let private = fields.secret("private")?;
+    let word: Option<String> = fields.take("algorithm")?;
+    let present = border.view.host_keys.get(name).map(|object| &object.spec);
+    if let (Some(present), None) = (present, &private) {
+        let same = |word: &String| {
+            *word == present.algorithm
+                || HostKeyAlgorithm::from_word(word)
+                    .is_some_and(|asked| HostKeyAlgorithm::from_word(&present.algorithm) == Some(asked))
+        };
+        if word.as_ref().is_none_or(same) {
+            return Ok(Built {
+                spec: Spec::HostKey(present.clone()),
+                secret: None,
+                kept: true,
+            });
+        }
+    }
+    border.costly()?;
+    let pair = match private {
+        Some(pem) => border::import_host_key(&pem).map_err(|reason| Problem::invalid(&private_path, reason))?,
+        None => {
+            let algorithm = HostKeyAlgorithm::from_word(word.as_deref().unwrap_or("ed25519"))
+                .ok_or_else(|| Problem::invalid(&algorithm_path, "must be `ed25519` or `rsa-4096`"))?;
+            border::generate_host_key(algorithm).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?
+        }
+    };
+    let sealed_private = border
+        .cluster
+        .seal(&seal_context(name), &pair.private)
+        .map_err(|error| {
+            Problem::new(
+                ProblemKind::NodeOperationFailed,
+                format!("the host key cannot be sealed, nothing was changed: {error}"),
+            )
+        })?;
+    Ok(Built {
+        spec: Spec::HostKey(HostKey {
+            algorithm: pair.algorithm,
+            public: pair.public,
+            sealed_private,
+            created_at: border.now,
+        }),
+        secret: None,
+        kept: false,
+    })
+}
+
+/// The way out.
+pub fn show(key: &HostKey) -> Value {
+    json!({
+        "algorithm": key.algorithm,
+        "public": key.public,
+        "fingerprint": fingerprint(&key.public),
+        "created_at": key.created_at.to_rfc3339(),
+    })
+}

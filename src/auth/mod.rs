@@ -1,0 +1,219 @@
+//! WHO: a proof becomes a [`Principal`], or a refusal whose reason only the journal sees.
+//!
+//! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
+
+pub mod delay;
+pub mod judge;
+pub mod keys;
+pub mod limits;
+pub mod password;
+mod pool;
+mod verified;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::PublicKey;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::catalog::View;
+use crate::clock::Clock;
+use crate::session::{Credential, Principal};
+use crate::vfs::ViewSource;
+
+pub use judge::judge;
+pub use keys::{generate_host_key, parse_public_key};
+pub use password::hash_password;
+
+use delay::Failures;
+use pool::{Answer, Pool};
+use verified::Verified;
+
+/// Why nobody was let in. For the journal and the log, never for the peer, who sees one reply for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason, as a clause: `the password is wrong`.
+    pub reason: String,
+}
+
+impl Refused {
+    fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Why an [`Authenticator`] could not be made.
+#[derive(Debug)]
+pub struct AuthenticatorError(String);
+
+impl std::fmt::Display for AuthenticatorError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the authenticator could not start: {}", self.0)
+    }
+}
+
+impl std::error::Error for AuthenticatorError {}
+
+/// Verifies proofs. One per node, shared by all protocols, so that their failures count together.
+#[derive(Clone)]
+pub struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    views: ViewSource,
+    clock: Clock,
+    pool: Pool,
+    verified: Verified,
+    failures: Failures,
+    /// Hashed for accounts that do not exist or have no password, so that they cost the same.
+    dummy: String,
+}
+
+impl Authenticator {
+    /// Starts the hashing threads.
+    pub fn new(views: ViewSource, clock: Clock) -> Result<Self, AuthenticatorError> {
+        let random: [u8; 16] = password::random().map_err(AuthenticatorError)?;
+        let dummy = hash_password(&format!("{:032x}", u128::from_le_bytes(random))).map_err(AuthenticatorError)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                views,
+                clock,
+                pool: Pool::start().map_err(AuthenticatorError)?,
+                verified: Verified::new().map_err(AuthenticatorError)?,
+                failures: Failures::default(),
+                dummy: dummy.0,
+            }),
+        })
+    }
+
+    /// How long a peer has to wait before its next try is looked at, for what failed before.
+    pub fn delay(&self, claimed: &str, from: IpAddr) -> Duration {
+        let settings = (self.inner.views)().settings();
+        self.inner.failures.delay(claimed, from, &settings, Instant::now())
+    }
+
+    /// Verifies a password for the account that the peer claims. Waits out [`delay`](Self::delay) first. Unknown,
+    /// disabled, expired and foreign accounts cost one hash like all others.
+    pub async fn password(
+        &self,
+        claimed: &str,
+        password: Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<Principal, Refused> {
+        tokio::time::sleep(self.delay(claimed, from)).await;
+        let result = self.check_password(claimed, password, from).await;
+        let settings = (self.inner.views)().settings();
+        match &result {
+            Ok(_) => self.inner.failures.forgive(claimed, from),
+            Err(_) => self.inner.failures.record(claimed, from, &settings, Instant::now()),
+        }
+        result
+    }
+
+    async fn check_password(
+        &self,
+        claimed: &str,
+        password: Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<Principal, Refused> {
+        let inner = &self.inner;
+        let too_long = password.len() > limits::PASSWORD_BYTES_MAX;
+        let stored = stored_hash(&(inner.views)(), claimed);
+        let hash = stored.clone().unwrap_or_else(|| inner.dummy.clone());
+        let remembered = inner.verified.contains(claimed, &hash, &password, Instant::now());
+        let matches = if remembered {
+            true
+        } else {
+            // An over-long password costs a hash too: of nothing.
+            let bytes = Zeroizing::new(if too_long {
+                Vec::new()
+            } else {
+                password.as_bytes().to_vec()
+            });
+            match inner.pool.verify(from, bytes, hash.clone()).await {
+                Answer::Matches => true,
+                Answer::Differs => false,
+                Answer::Busy => {
+                    return Err(Refused::because(
+                        "too many verifications wait; the try was not looked at",
+                    ));
+                }
+            }
+        };
+        let view = (inner.views)();
+        let account = view
+            .account(claimed)
+            .ok_or_else(|| Refused::because("there is no such account"))?;
+        if stored.is_none() {
+            return Err(Refused::because("the account has no password"));
+        }
+        if stored_hash(&view, claimed) != stored {
+            return Err(Refused::because("the password was changed during the login"));
+        }
+        if too_long || !matches {
+            return Err(Refused::because("the password is wrong"));
+        }
+        judge::standing(&account.spec, from, inner.clock.now()).map_err(Refused::because)?;
+        inner.verified.insert(claimed, &hash, &password, Instant::now());
+        Ok(Principal {
+            account: account.name.clone(),
+            credential: Credential::Password {
+                hash_digest: password::digest(&hash),
+            },
+        })
+    }
+
+    /// Whether this public key lets the claimed account in. The caller has verified, or will verify, the signature:
+    /// for an offer without a signature a principal means only that signing is worth while.
+    pub fn key(&self, claimed: &str, key: &PublicKey, from: IpAddr) -> Result<Principal, Refused> {
+        let offered = keys::admit(key).map_err(Refused::because)?;
+        let view = (self.inner.views)();
+        let account = view
+            .account(claimed)
+            .ok_or_else(|| Refused::because("there is no such account"))?;
+        let now = self.inner.clock.now();
+        let credential = Credential::Key {
+            key: offered,
+            fingerprint: keys::fingerprint(key),
+        };
+        judge::credential_holds(&account.spec, &credential, now).map_err(Refused::because)?;
+        judge::standing(&account.spec, from, now).map_err(Refused::because)?;
+        Ok(Principal {
+            account: account.name.clone(),
+            credential,
+        })
+    }
+}
+
+fn stored_hash(view: &View, claimed: &str) -> Option<String> {
+    view.account(claimed)?.spec.password.as_ref().map(|hash| hash.0.clone())
+}
+
+/// A claimed name as it may stand in a journal: bounded, control characters escaped.
+pub fn shown_claim(claimed: &str) -> String {
+    claimed
+        .chars()
+        .take(limits::CLAIM_CHARS_MAX)
+        .flat_map(|character| {
+            let escape = character.is_control();
+            let plain = (!escape).then_some(character);
+            let escaped = escape.then(|| character.escape_default()).into_iter().flatten();
+            plain.into_iter().chain(escaped)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,263 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::catalog::*;
+use crate::path::VirtualPath;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn key(kind: Kind, text: &str) -> ObjectKey {
+    ObjectKey { kind, name: name(text) }
+}
+
+fn account(storage: &str) -> Spec {
+    Spec::Account(Account {
+        enabled: true,
+        expires_at: None,
+        password: None,
+        keys: Vec::new(),
+        home: Some(Mount {
+            at: VirtualPath::root(),
+            storage: name(storage),
+            folder: VirtualPath::root(),
+            grants: None,
+        }),
+        mounts: Vec::new(),
+        sources: Vec::new(),
+        sessions_max: None,
+    })
+}
+
+fn storage() -> Spec {
+    Spec::Storage(Storage {
+        root: b"/srv".to_vec(),
+        durability: Durability::Strict,
+        keep_interrupted: true,
+        reserve_bytes: 0,
+    })
+}
+
+fn owner() -> Spec {
+    Spec::Administrator(Administrator {
+        enabled: true,
+        role: Role::Owner,
+        password: None,
+    })
+}
+
+/// A catalog with the changes it was given, one revision each, and what the last one did.
+struct Case {
+    catalog: Catalog,
+    revision: u64,
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Case {
+    fn new() -> Self {
+        let mut case = Self {
+            catalog: Catalog::default(),
+            revision: 0,
+            rows: BTreeMap::new(),
+        };
+        assert_eq!(case.root(put("root", owner())), Outcome::Applied);
+        assert_eq!(case.root(put("files", storage())), Outcome::Applied);
+        case
+    }
+
+    fn root(&mut self, transaction: Transaction) -> Outcome {
+        self.change(
+            Actor::Root {
+                node: "node-1".to_owned(),
+            },
+            transaction,
+        )
+    }
+
+    fn change(&mut self, actor: Actor, transaction: Transaction) -> Outcome {
+        self.revision += 1;
+        let context = ApplyContext {
+            revision: self.revision,
+            feature_level: 1,
+        };
+        let applied = self.catalog.apply(
+            context,
+            &Command {
+                actor,
+                at: UnixMillis(100),
+                transaction,
+            },
+        );
+        for Change { key, value } in applied.changes {
+            assert_eq!(applied.outcome, Outcome::Applied, "a refused change wrote a row");
+            match value {
+                Some(value) => self.rows.insert(key, value),
+                None => self.rows.remove(&key),
+            };
+        }
+        applied.outcome
+    }
+}
+
+fn put(text: &str, spec: Spec) -> Transaction {
+    Transaction {
+        puts: vec![(name(text), spec)],
+        ..Transaction::default()
+    }
+}
+
+fn delete(kind: Kind, text: &str) -> Transaction {
+    Transaction {
+        deletes: vec![key(kind, text)],
+        ..Transaction::default()
+    }
+}
+
+#[test]
+fn a_stale_expectation_changes_nothing_and_names_the_current_revision() {
+    let mut case = Case::new();
+    case.root(put("alice", account("files")));
+    let revision = case.catalog.view.account("alice").unwrap().revision;
+    let table = [
+        (Expected::Absent, false),
+        (Expected::Present, true),
+        (Expected::Revision(revision + 2), true),
+        (Expected::Revision(1), false),
+    ];
+    for (expected, applies) in table {
+        let mut change = put("alice", account("files"));
+        change.expected.push((key(Kind::Account, "alice"), expected));
+        let before = case.catalog.view.clone();
+        let outcome = case.root(change);
+        assert_eq!(outcome == Outcome::Applied, applies, "{expected:?}: {outcome:?}");
+        if !applies {
+            assert_eq!(case.catalog.view, before);
+        }
+    }
+}
+
+#[test]
+fn a_reference_to_nothing_is_refused_and_a_used_object_stays() {
+    let mut case = Case::new();
+    assert!(matches!(
+        case.root(put("bob", account("none"))),
+        Outcome::Refused(Refusal::Dangling { .. })
+    ));
+    assert_eq!(case.root(put("alice", account("files"))), Outcome::Applied);
+    assert!(matches!(
+        case.root(delete(Kind::Storage, "files")),
+        Outcome::Refused(Refusal::InUse { .. })
+    ));
+    let mut both = delete(Kind::Storage, "files");
+    both.deletes.push(key(Kind::Account, "alice"));
+    assert_eq!(case.root(both), Outcome::Applied);
+    assert!(matches!(
+        case.root(put("sftp", Spec::Service(Service::sftp(22, vec![name("main")])))),
+        Outcome::Refused(Refusal::Dangling { .. })
+    ));
+}
+
+#[test]
+fn a_transaction_is_made_whole_or_not_at_all() {
+    let mut case = Case::new();
+    let before = case.catalog.view.clone();
+    let mut change = put("alice", account("files"));
+    change.puts.push((name("bob"), account("none")));
+    assert!(matches!(case.root(change), Outcome::Refused(Refusal::Dangling { .. })));
+    assert_eq!(case.catalog.view, before);
+}
+
+#[test]
+fn two_services_on_one_port_are_refused() {
+    let mut case = Case::new();
+    assert_eq!(
+        case.root(put("a", Spec::Service(Service::sftp(22, Vec::new())))),
+        Outcome::Applied
+    );
+    let outcome = case.root(put("b", Spec::Service(Service::sftp(22, Vec::new()))));
+    assert!(matches!(outcome, Outcome::Refused(Refusal::Invalid { reason }) if reason.contains("port 22")));
+}
+
+#[test]
+fn the_last_owner_stays() {
+    let mut case = Case::new();
+    assert!(matches!(
+        case.root(delete(Kind::Administrator, "root")),
+        Outcome::Refused(Refusal::Invalid { .. })
+    ));
+    case.root(put("second", owner()));
+    assert_eq!(case.root(delete(Kind::Administrator, "root")), Outcome::Applied);
+}
+
+#[test]
+fn a_change_needs_the_role_and_a_credential_that_is_still_valid() {
+    let mut case = Case::new();
+    let operator = Administrator {
+        enabled: true,
+        role: Role::Operator,
+        password: None,
+    };
+    case.root(put("olga", Spec::Administrator(operator.clone())));
+    let token = |end| {
+        Spec::ApiToken(ApiToken {
+            administrator: name("olga"),
+            secret_hash: [0; 32],
+            expires_at: end,
+        })
+    };
+    case.root(put("t", token(None)));
+    let olga = || Actor::Administrator {
+        name: name("olga"),
+        token: name("t"),
+    };
+
+    assert_eq!(case.change(olga(), put("alice", account("files"))), Outcome::Applied);
+    assert_eq!(case.catalog.view.account("alice").unwrap().changed_by, "olga");
+    let refused = |outcome| matches!(outcome, Outcome::Refused(Refusal::Forbidden { .. }));
+    assert!(refused(case.change(olga(), put("other", storage()))));
+    assert!(refused(case.change(olga(), put("olga", owner()))));
+
+    case.root(put("t", token(Some(UnixMillis(100)))));
+    assert!(
+        refused(case.change(olga(), put("alice", account("files")))),
+        "an expired token"
+    );
+    case.root(put("t", token(Some(UnixMillis(101)))));
+    assert_eq!(case.change(olga(), put("alice", account("files"))), Outcome::Applied);
+    case.root(put(
+        "olga",
+        Spec::Administrator(Administrator {
+            enabled: false,
+            ..operator
+        }),
+    ));
+    assert!(
+        refused(case.change(olga(), put("alice", account("files")))),
+        "a disabled administrator"
+    );
+    case.root(delete(Kind::ApiToken, "t"));
+    assert!(
+        refused(case.change(olga(), put("alice", account("files")))),
+        "a deleted token"
+    );
+}
+
+#[test]
+fn the_rows_rebuild_the_same_catalog() {
+    let mut case = Case::new();
+    case.root(put("alice", account("files")));
+    case.root(put("bob", account("files")));
+    case.root(delete(Kind::Account, "bob"));
+    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], &value[..]));
+    let rebuilt = Catalog::restore(&mut rows).unwrap();
+    assert_eq!(rebuilt.view, case.catalog.view);
+}
+
+#[test]
+fn an_object_named_twice_in_one_change_is_refused() {
+    let mut case = Case::new();
+    let mut change = put("alice", account("files"));
+    change.deletes.push(key(Kind::Account, "alice"));
+    assert!(matches!(case.root(change), Outcome::Refused(Refusal::Invalid { .. })));
+}

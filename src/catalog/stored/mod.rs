@@ -1,0 +1,111 @@
+//! The stored form of catalog types: what stands in the log, in rows and in snapshots.
+//!
+//! A byte of format version, then postcard of the types of that version. A version's types are never changed once
+//! released; a new shape is a new version, with a conversion from the one before.
+
+mod v1;
+
+use argosy_cluster::CodecError;
+
+use super::command::{Command, Outcome};
+use super::view::{Kind, Object, ObjectKey, Spec};
+use crate::ids::Name;
+
+/// The format version that this build writes.
+const VERSION: u8 = 1;
+
+/// An object of any kind, as it stands in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The object; its kind is its spec's.
+    pub object: Object<Spec>,
+}
+
+/// The row key of an object: `KIND/NAME`.
+pub fn row_key(key: &ObjectKey) -> Vec<u8> {
+    format!("{}/{}", key.kind.word(), key.name).into_bytes()
+}
+
+/// The reverse of [`row_key`].
+pub fn parse_row_key(bytes: &[u8]) -> Result<ObjectKey, CodecError> {
+    let error = |reason: String| CodecError {
+        what: "object row key",
+        reason,
+    };
+    let text = std::str::from_utf8(bytes).map_err(|cause| error(cause.to_string()))?;
+    let (kind, name) = text
+        .split_once('/')
+        .ok_or_else(|| error(format!("`{text}` has no kind")))?;
+    let kind = Kind::from_word(kind).ok_or_else(|| error(format!("`{kind}` is no kind that this build knows")))?;
+    let name = Name::parse(name).map_err(|cause| error(cause.to_string()))?;
+    Ok(ObjectKey { kind, name })
+}
+
+/// The row of an object.
+pub fn encode_row(object: &Object<Spec>) -> Vec<u8> {
+    encode(&v1::ObjectV1::from(object))
+}
+
+/// The reverse of [`encode_row`].
+pub fn decode_row(bytes: &[u8]) -> Result<Object<Spec>, CodecError> {
+    decode::<v1::ObjectV1>("object row", bytes)?
+        .try_into()
+        .map_err(|reason| CodecError {
+            what: "object row",
+            reason,
+        })
+}
+
+/// See [`argosy_cluster::StateMachine::encode_command`].
+pub fn encode_command(command: &Command) -> Vec<u8> {
+    encode(&v1::CommandV1::from(command))
+}
+
+/// See [`argosy_cluster::StateMachine::decode_command`].
+pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
+    decode::<v1::CommandV1>("command", bytes)?
+        .try_into()
+        .map_err(|reason| CodecError {
+            what: "command",
+            reason,
+        })
+}
+
+/// See [`argosy_cluster::StateMachine::encode_outcome`].
+pub fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
+    encode(&v1::OutcomeV1::from(outcome))
+}
+
+/// See [`argosy_cluster::StateMachine::decode_outcome`].
+pub fn decode_outcome(bytes: &[u8]) -> Result<Outcome, CodecError> {
+    decode::<v1::OutcomeV1>("outcome", bytes)?
+        .try_into()
+        .map_err(|reason| CodecError {
+            what: "outcome",
+            reason,
+        })
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    // Writing plain data to a growing vector has no way to fail; an empty result would be refused when read.
+    postcard::to_extend(value, vec![VERSION]).unwrap_or_default()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+    let error = |reason: String| CodecError { what, reason };
+    match bytes.split_first() {
+        None => Err(error("there are no bytes".to_owned())),
+        Some((&VERSION, rest)) => match postcard::take_from_bytes::<T>(rest) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, left)) => Err(error(format!("{} bytes are left over", left.len()))),
+            Err(cause) => Err(error(cause.to_string())),
+        },
+        Some((version, _)) => Err(error(format!(
+            "format version {version} was written by a newer release; this build reads up to {VERSION}: upgrade this node"
+        ))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

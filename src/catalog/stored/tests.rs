@@ -1,0 +1,193 @@
+use super::*;
+use crate::catalog::*;
+use crate::clock::UnixMillis;
+use crate::path::VirtualPath;
+
+/// One object of each kind, every field set.
+pub fn one_of_each() -> Vec<Object<Spec>> {
+    let name = |text: &str| Name::parse(text).unwrap();
+    let path = |text: &str| VirtualPath::parse(text.as_bytes()).unwrap();
+    let account = Account {
+        enabled: true,
+        expires_at: Some(UnixMillis(1_900_000_000_000)),
+        password: Some(PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned())),
+        keys: vec![AuthorizedKey {
+            key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA".to_owned(),
+            comment: "alice@laptop".to_owned(),
+            expires_at: Some(UnixMillis(-5)),
+        }],
+        home: Some(Mount {
+            at: VirtualPath::root(),
+            storage: name("files"),
+            folder: path("/alice"),
+            grants: None,
+        }),
+        mounts: vec![Mount {
+            at: path("/shared"),
+            storage: name("files"),
+            folder: path("/shared"),
+            grants: Some(vec![Grant {
+                path: path("/shared/in"),
+                allow: Operations::ALL,
+                deny: Operations::NONE.with(Operation::Delete),
+            }]),
+        }],
+        sources: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        sessions_max: Some(7),
+    };
+    let mut service = Service::sftp(2022, vec![name("main")]);
+    service.banner = "Welcome".to_owned();
+    service.nodes.insert(
+        "node-2".to_owned(),
+        ServiceOverride {
+            address: Some("127.0.0.2".parse().unwrap()),
+            port: Some(22),
+            enabled: Some(false),
+        },
+    );
+    let specs = vec![
+        ("alice", Spec::Account(account)),
+        (
+            "root",
+            Spec::Administrator(Administrator {
+                enabled: true,
+                role: Role::Owner,
+                password: None,
+            }),
+        ),
+        (
+            "first",
+            Spec::ApiToken(ApiToken {
+                administrator: name("root"),
+                secret_hash: [7; 32],
+                expires_at: None,
+            }),
+        ),
+        ("sftp", Spec::Service(service)),
+        (
+            "main",
+            Spec::HostKey(HostKey {
+                algorithm: "ssh-ed25519".to_owned(),
+                public: "ssh-ed25519 AAAA".to_owned(),
+                sealed_private: vec![1, 2, 3],
+                created_at: UnixMillis(3),
+            }),
+        ),
+        (
+            "files",
+            Spec::Storage(Storage {
+                root: b"/srv/files".to_vec(),
+                durability: Durability::Relaxed,
+                keep_interrupted: true,
+                reserve_bytes: 1 << 40,
+            }),
+        ),
+        ("cluster", Spec::Settings(Settings::default())),
+    ];
+    let object = |(text, spec): (&str, Spec)| Object {
+        name: name(text),
+        spec,
+        revision: 42,
+        changed_by: "root@node-1".to_owned(),
+        changed_at: UnixMillis(1_800_000_000_000),
+    };
+    specs.into_iter().map(object).collect()
+}
+
+fn command() -> Command {
+    let objects = one_of_each();
+    let key = |object: &Object<Spec>| ObjectKey {
+        kind: object.spec.kind(),
+        name: object.name.clone(),
+    };
+    let expected = vec![
+        (key(&objects[0]), Expected::Absent),
+        (key(&objects[1]), Expected::Present),
+        (key(&objects[2]), Expected::Revision(9)),
+    ];
+    Command {
+        actor: Actor::Administrator {
+            name: Name::parse("root").unwrap(),
+            token: Name::parse("first").unwrap(),
+        },
+        at: UnixMillis(5),
+        transaction: Transaction {
+            expected,
+            deletes: vec![key(&objects[3])],
+            puts: objects.into_iter().map(|object| (object.name, object.spec)).collect(),
+        },
+    }
+}
+
+#[test]
+fn every_kind_comes_back_from_its_row_as_it_was() {
+    for object in one_of_each() {
+        assert_eq!(decode_row(&encode_row(&object)).unwrap(), object);
+        let key = ObjectKey {
+            kind: object.spec.kind(),
+            name: object.name,
+        };
+        assert_eq!(parse_row_key(&row_key(&key)).unwrap(), key);
+    }
+}
+
+#[test]
+fn commands_and_outcomes_come_back_as_they_were() {
+    assert_eq!(decode_command(&encode_command(&command())).unwrap(), command());
+    let key = ObjectKey {
+        kind: Kind::Service,
+        name: Name::parse("sftp").unwrap(),
+    };
+    for outcome in [
+        Outcome::Applied,
+        Outcome::Refused(Refusal::Stale {
+            key: key.clone(),
+            current: Some(3),
+        }),
+        Outcome::Refused(Refusal::Dangling {
+            from: key.clone(),
+            to: key.clone(),
+        }),
+        Outcome::Refused(Refusal::InUse {
+            key: key.clone(),
+            by: key,
+        }),
+        Outcome::Refused(Refusal::Forbidden {
+            reason: "no".to_owned(),
+        }),
+        Outcome::Refused(Refusal::Invalid {
+            reason: "bad".to_owned(),
+        }),
+    ] {
+        assert_eq!(decode_outcome(&encode_outcome(&outcome)).unwrap(), outcome);
+    }
+}
+
+/// Bytes as release 0.1 writes them. If this fails, the stored format has changed: make a new version instead.
+#[test]
+fn the_stored_bytes_of_the_first_release_stay_readable() {
+    let written = encode_command(&command());
+    let frozen = include_bytes!("fixtures/command-v1.bin");
+    assert_eq!(decode_command(frozen).unwrap(), command());
+    assert_eq!(written, frozen, "the bytes of a command have changed");
+}
+
+#[test]
+fn a_newer_format_is_refused_with_advice() {
+    let mut bytes = encode_command(&command());
+    bytes[0] = 2;
+    assert!(decode_command(&bytes).unwrap_err().reason.contains("upgrade this node"));
+}
+
+#[test]
+fn cut_or_longer_bytes_are_refused() {
+    let bytes = encode_command(&command());
+    for length in 0..bytes.len() {
+        assert!(
+            decode_command(&bytes[..length]).is_err(),
+            "{length} of {} bytes",
+            bytes.len()
+        );
+    }
+    assert!(decode_command(&[&bytes[..], b"x"].concat()).is_err());
+}

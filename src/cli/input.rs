@@ -1,0 +1,209 @@
+//! What comes in other than by arguments: passwords, tokens, key files, times. Secrets never stand in argv.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::error::CliError;
+use crate::clock::{Clock, UnixMillis};
+
+/// The most that is read of a file or of standard input, in bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The longest secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// A password: the first line of standard input, or asked for twice on the terminal.
+pub fn password(stdin: bool, whose: &str) -> Result<Zeroizing<String>, CliError> {
+    if stdin {
+        return secret_line(std::io::stdin().lock(), "standard input");
+    }
+    let ask = |prompt: String| {
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+            CliError::usage("a password can be asked for only on a terminal; else pipe it in (--help names the flag)")
+                .because(error)
+        })
+    };
+    let first = ask(format!("New password for {whose}: "))?;
+    let second = ask("The same again: ".to_owned())?;
+    if *first != *second {
+        return Err(CliError::usage("the two passwords differ; nothing was changed"));
+    }
+    Ok(first)
+}
+
+/// The first line of a secret's source, without the line break.
+fn secret_line(source: impl BufRead, whence: &str) -> Result<Zeroizing<String>, CliError> {
+    let mut line = Zeroizing::new(String::new());
+    let failed = |reason: &str| CliError::usage(format!("no secret could be read from {whence}: {reason}"));
+    source
+        .take(SECRET_BYTES_MAX)
+        .read_line(&mut line)
+        .map_err(|error| failed("it is not UTF-8 text").because(error))?;
+    let trimmed = line.strip_suffix('\n').unwrap_or(&line);
+    let trimmed = trimmed.strip_suffix('\r').unwrap_or(trimmed);
+    if trimmed.is_empty() {
+        return Err(failed("its first line is empty"));
+    }
+    Ok(Zeroizing::new(trimmed.to_owned()))
+}
+
+/// The API token: from `file`, or from the environment's `ARGOSY_TOKEN`.
+pub fn token(file: Option<&Path>, environment: Option<String>) -> Result<Zeroizing<String>, CliError> {
+    match (file, environment) {
+        (Some(path), _) => {
+            let text = Zeroizing::new(text(path)?);
+            secret_line(text.as_bytes(), &path.display().to_string())
+        }
+        (None, Some(token)) if !token.trim().is_empty() => Ok(Zeroizing::new(token.trim().to_owned())),
+        _ => Err(CliError::usage(
+            "--server needs an API token: put it into the environment variable ARGOSY_TOKEN or use --token-file FILE",
+        )),
+    }
+}
+
+/// The join token: from standard input, or from `file`.
+pub fn join_token(stdin: bool, file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
+    match file {
+        None if stdin => secret_line(std::io::stdin().lock(), "standard input"),
+        None => Err(CliError::usage(
+            "`join` needs the token that `argosy token create` prints on a member: pipe it in with --token-stdin, \
+             or use --token-file FILE",
+        )),
+        file => token(file, None),
+    }
+}
+
+/// A text file; `-` is standard input.
+pub fn text(path: &Path) -> Result<String, CliError> {
+    let failed = |error: std::io::Error| CliError::failed(format!("cannot read {}", path.display())).because(error);
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+    } else {
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)
+    };
+    let bytes = read.map_err(failed)?;
+    if bytes as u64 > FILE_BYTES_MAX {
+        return Err(CliError::failed(format!(
+            "{} is over the limit of {FILE_BYTES_MAX} bytes",
+            path.display()
+        )));
+    }
+    Ok(text)
+}
+
+/// The lines of an `authorized_keys` or `.pub` file, without comments.
+pub fn key_lines(path: &Path) -> Result<Vec<String>, CliError> {
+    let lines: Vec<_> = text(path)?
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if lines.is_empty() {
+        return Err(CliError::failed(format!("{} holds no public key", path.display())));
+    }
+    Ok(lines)
+}
+
+/// A length of time: `90s`, `15m`, `1h`, `30d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("`{text}` is not a length of time such as 90s, 15m, 1h or 30d");
+    let split = text
+        .find(|character: char| !character.is_ascii_digit())
+        .ok_or_else(refuse)?;
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(refuse()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refuse)
+}
+
+/// An option's value, or `none`, which takes away what was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrNone<T>(pub Option<T>);
+
+/// A moment: RFC 3339, or a length of time from now; `none` for never. Gives RFC 3339.
+pub fn moment(text: &str) -> Result<OrNone<String>, String> {
+    if text == "none" {
+        return Ok(OrNone(None));
+    }
+    if let Ok(from_now) = duration(text) {
+        let millis = i64::try_from(from_now.as_millis()).map_err(|_| format!("`{text}` is too long"))?;
+        let now = Clock::system().now();
+        return Ok(OrNone(Some(UnixMillis(now.0.saturating_add(millis)).to_rfc3339())));
+    }
+    let moment = UnixMillis::from_rfc3339(text)
+        .map_err(|_| format!("`{text}` is neither a time such as 2027-01-31T12:00:00Z nor one from now such as 30d"))?;
+    Ok(OrNone(Some(moment.to_rfc3339())))
+}
+
+/// A number, or `none`.
+pub fn number_or_none(text: &str) -> Result<OrNone<u32>, String> {
+    if text == "none" {
+        return Ok(OrNone(None));
+    }
+    text.parse()
+        .map(|number| OrNone(Some(number)))
+        .map_err(|_| format!("`{text}` is neither a number nor `none`"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_need_a_unit() {
+        let seconds = |text: &str| duration(text).map(|duration| duration.as_secs()).ok();
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("15m"), Some(900));
+        assert_eq!(seconds("1h"), Some(3_600));
+        assert_eq!(seconds("30d"), Some(2_592_000));
+        for text in [
+            "",
+            "1",
+            "h",
+            "1w",
+            "-1h",
+            "1.5h",
+            "99999999999999999999h",
+            "18446744073709551615d",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_a_length_from_now_or_none() {
+        assert_eq!(moment("none").unwrap(), OrNone(None));
+        let text = moment("2027-01-31T12:00:00+01:00").unwrap();
+        assert_eq!(text.0.as_deref(), Some("2027-01-31T11:00:00.000Z"));
+        assert!(moment("1h").unwrap().0.is_some());
+        assert!(moment("tomorrow").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_the_first_line_of_its_source() {
+        let read = |text: &str| {
+            secret_line(text.as_bytes(), "test")
+                .map(|secret| secret.to_string())
+                .ok()
+        };
+        assert_eq!(read("s3cret\n"), Some("s3cret".to_owned()));
+        assert_eq!(read(" s3 cret \r\nmore"), Some(" s3 cret ".to_owned()));
+        assert_eq!(read("\n"), None);
+        assert_eq!(read(""), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! The composition root: builds and connects everything; start and stop order as a readable list.
+//!
+//! What each part does is left to its own room.
+
+mod admin_ports;
+pub mod limits;
+pub mod metrics;
+mod open_sftp;
+mod staged;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use argosy_cluster::{Cluster, StartOptions};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::peers::{Enforcement, EnforcementReport, Peers};
+use crate::admin::{AdminApi, AdminParts, NodeHealth, Readiness};
+use crate::auth::Authenticator;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::NodeConfig;
+use crate::events::{Event, Journal};
+use crate::protocols::sftp::flow::NodeFlow;
+use crate::protocols::ssh::Dependencies;
+use crate::reconcile::host_keys::HostKeys;
+use crate::reconcile::ports::Ports;
+use crate::reconcile::sessions::Sessions;
+use crate::reconcile::{Enforced, Reconciler};
+use crate::session::{CloseReason, Registry};
+use crate::vfs::{Vfs, ViewSource};
+
+/// A running node.
+pub struct Node {
+    cluster: Cluster<Catalog>,
+    registry: Arc<Registry>,
+    journal: Journal,
+    stop: watch::Sender<bool>,
+    reconciler: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts everything, in this order: journal, cluster (state recovered from disk), files, reconciler (which opens
+    /// the ports once there is something to serve), admin API.
+    pub async fn start(config: NodeConfig) -> Result<Self, String> {
+        let clock = Clock::system();
+        let journal =
+            Journal::open(&config.events_folder(), &config.name, clock.clone()).map_err(|error| chain(&error))?;
+        let registry = Arc::new(Registry::default());
+        let (enforced, enforced_now) = watch::channel(Enforced::default());
+        let enforcement = enforcement(enforced_now.clone());
+
+        let options = StartOptions::new(config.cluster_folder(), config.peer_listen);
+        let peers = Peers::new(registry.clone(), enforcement.clone());
+        let cluster = Cluster::<Catalog>::start(options, peers).await.map_err(|error| chain(&error))?;
+        let view: ViewSource = {
+            let cluster = cluster.clone();
+            Arc::new(move || cluster.view())
+        };
+
+        let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
+        let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
+        let opener = open_sftp::SftpOpener::new(Dependencies {
+            views: view.clone(),
+            registry: registry.clone(),
+            vfs: vfs.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            authenticator,
+            flow: Arc::new(NodeFlow::default()),
+        });
+
+        let (stop, stopped) = watch::channel(false);
+        let reconciler = Reconciler {
+            view: view.clone(),
+            revisions: cluster.revisions(),
+            sessions: Sessions { registry: registry.clone(), clock: clock.clone(), node: config.name.clone() },
+            host_keys: HostKeys::new(unseal(&cluster)),
+            ports: Ports::new(Arc::new(opener), journal.clone(), config.name.clone(), config.service_address),
+            enforced,
+        };
+        let reconciler = tokio::spawn({
+            let (cluster, stopped) = (cluster.clone(), stopped.clone());
+            async move {
+                first_state(&cluster).await;
+                reconciler.run(stopped).await;
+            }
+        });
+
+        let admin = AdminApi::new(AdminParts {
+            cluster: Arc::new(cluster.clone()),
+            registry: registry.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            node: config.name.clone(),
+            health: health(&cluster, &registry, &journal, &enforced_now),
+        });
+        let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
+        tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
+
+        journal.record(Event::NodeStarted { version: env!("CARGO_PKG_VERSION") });
+        tracing::info!(node = %config.name, id = %cluster.id(), version = env!("CARGO_PKG_VERSION"), "the node serves");
+        Ok(Self { cluster, registry, journal, stop, reconciler, tasks })
+    }
+
+    /// Resolves when the node must stop by itself, with the reason.
+    pub async fn failed(&self) -> String {
+        self.cluster.failed().await
+    }
+
+    /// Stops in order: ports, sessions, admin API, cluster, journal.
+    pub async fn stop(self, reason: &str) {
+        tracing::info!(reason, "the node stops");
+        self.stop.send_replace(true);
+        let _ = tokio::time::timeout(limits::STOP_STEP_MAX, self.reconciler).await;
+        for session in self.registry.list() {
+            session.close(CloseReason::Stopping);
+        }
+        let ended = async {
+            while self.registry.count() > 0 {
+                tokio::time::sleep(limits::STOP_LOOK_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(limits::STOP_STEP_MAX, ended).await;
+        for task in self.tasks {
+            let _ = tokio::time::timeout(limits::STOP_STEP_MAX, task).await;
+        }
+        self.cluster.stop().await;
+        self.journal.record(Event::NodeStopped { reason: reason.to_owned() });
+        self.journal.stop();
+    }
+}
+
+/// Waits until the state here is known to be current; a node that finds no leader serves from what it has.
+async fn first_state(cluster: &Cluster<Catalog>) {
+    let current = async {
+        while let Err(error) = cluster.linearize(limits::ALONE_AFTER).await {
+            tracing::debug!(%error, "waiting for the current state");
+            tokio::time::sleep(limits::FIRST_STATE_PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(limits::ALONE_AFTER, current).await.is_err() {
+        let revision = *cluster.revisions().borrow();
+        tracing::warn!(revision, "no leader was found: serving from the last configuration that this node has");
+    }
+}
+
+/// What other members are told of the reconciler's work.
+fn enforcement(enforced: watch::Receiver<Enforced>) -> Enforcement {
+    Arc::new(move || {
+        let now = enforced.borrow();
+        let failures = now.failures.iter().map(|(what, why)| format!("{what}: {why}")).collect();
+        EnforcementReport { revision: now.revision, failures }
+    })
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn unseal(cluster: &Cluster<Catalog>) -> crate::reconcile::host_keys::Unseal {
+    let cluster = cluster.clone();
+    Arc::new(move |context, sealed| {
+        let cluster = cluster.clone();
+        Box::pin(async move { cluster.unseal(&context, &sealed).await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// Readiness asks only this node: a balancer must not take out the survivors of a lost quorum.
+fn health(
+    cluster: &Cluster<Catalog>,
+    registry: &Arc<Registry>,
+    journal: &Journal,
+    enforced: &watch::Receiver<Enforced>,
+) -> NodeHealth {
+    let ready = {
+        let enforced = enforced.clone();
+        let cluster = cluster.clone();
+        move || {
+            let mut reasons = Vec::new();
+            if enforced.borrow().revision == 0 {
+                reasons.push("nothing is enforced yet: the node waits for its first state".to_owned());
+            }
+            if !cluster.view().services.is_empty() {
+                reasons.extend(enforced.borrow().failures.iter().map(|(what, why)| format!("{what}: {why}")));
+            }
+            Readiness { reasons }
+        }
+    };
+    let metrics = {
+        let (cluster, registry, journal) = (cluster.clone(), registry.clone(), journal.clone());
+        let enforced = enforced.clone();
+        move || {
+            let mut sessions: BTreeMap<&'static str, u64> = BTreeMap::from([("sftp", 0)]);
+            let mut live_bytes = (0, 0);
+            for session in registry.list() {
+                *sessions.entry(session.protocol).or_default() += 1;
+                live_bytes.0 += session.bytes_in.load(Ordering::Relaxed);
+                live_bytes.1 += session.bytes_out.load(Ordering::Relaxed);
+            }
+            let sessions: Vec<_> = sessions.into_iter().collect();
+            let enforced = enforced.borrow().clone();
+            metrics::render(&metrics::Scrape {
+                cluster: &cluster.status(),
+                enforced: enforced.revision,
+                enforcement_failures: enforced.failures.len() as u64,
+                counts: &journal.tally().counts(),
+                sessions: &sessions,
+                live_bytes,
+            })
+        }
+    };
+    NodeHealth { ready: Arc::new(ready), metrics: Arc::new(metrics) }
+}

@@ -1,0 +1,16 @@
+//! Bounds of starting and stopping a node.
+
+use std::time::Duration;
+
+/// Each step of an orderly stop takes at most this long.
+pub const STOP_STEP_MAX: Duration = Duration::from_secs(5);
+/// How often the end of sessions is looked for.
+pub const STOP_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often staged uploads of nodes that have left are looked for.
+pub const CLEAN_STAGED_EVERY: Duration = Duration::from_secs(3600);
+/// A node that finds no leader for this long after its start serves from what it has.
+pub const ALONE_AFTER: Duration = Duration::from_secs(5);
+/// The pause between two questions for the current state.
+pub const FIRST_STATE_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two tries to get a certificate for the admin port.
+pub const CERTIFICATE_PAUSE: Duration = Duration::from_millis(200);

@@ -1,0 +1,6 @@
+//! The protocols: each turns bytes into requests, asks `vfs`, and answers in its own words.
+//!
+//! What may be done is decided behind `vfs`; a protocol never knows another, but ssh, which hosts sftp.
+
+pub mod sftp;
+pub mod ssh;

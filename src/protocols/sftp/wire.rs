@@ -1,0 +1,569 @@
+//! SFTP version 3 as bytes: packets to typed requests, replies to bytes (draft-ietf-secsh-filexfer-02 and OpenSSH's
+//! PROTOCOL file). No I/O, no decision.
+//!
+//! What a request does is left to `operations`; when it may run, to `state`.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::limits::{EXTENDED_ATTRIBUTES_MAX, PACKET_BYTES_MAX};
+
+/// Cuts a byte stream into packets. What a packet needs is set aside only once its length was found acceptable.
+#[derive(Debug, Default)]
+pub struct Framer {
+    length: [u8; 4],
+    length_known: usize,
+    packet: BytesMut,
+    missing: usize,
+}
+
+/// A length that no packet has; nothing after it can be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadLength(
+    /// What the length field said.
+    pub u32,
+);
+
+impl std::fmt::Display for BadLength {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a packet of {} bytes; 1 to {PACKET_BYTES_MAX} are accepted", self.0)
+    }
+}
+
+impl std::error::Error for BadLength {}
+
+impl Framer {
+    /// Takes bytes off `input` up to the end of one packet, and gives it without its length field. `None`: all of
+    /// `input` was taken and more is needed.
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Bytes>, BadLength> {
+        while self.length_known < 4 {
+            let Some((first, rest)) = input.split_first() else {
+                return Ok(None);
+            };
+            self.length[self.length_known] = *first;
+            self.length_known += 1;
+            *input = rest;
+            if self.length_known == 4 {
+                let length = u32::from_be_bytes(self.length);
+                if length == 0 || length as usize > PACKET_BYTES_MAX {
+                    return Err(BadLength(length));
+                }
+                self.missing = length as usize;
+                self.packet = BytesMut::with_capacity(self.missing);
+            }
+        }
+        let taken = self.missing.min(input.len());
+        let (now, rest) = input.split_at(taken);
+        self.packet.extend_from_slice(now);
+        self.missing -= taken;
+        *input = rest;
+        if self.missing > 0 {
+            return Ok(None);
+        }
+        self.length_known = 0;
+        Ok(Some(std::mem::take(&mut self.packet).freeze()))
+    }
+
+    /// Bytes set aside for a packet that is not complete.
+    pub fn held(&self) -> usize {
+        self.packet.capacity()
+    }
+}
+
+/// Attributes as sent: only what the flags name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "names of the draft, section 5")]
+pub struct WireAttributes {
+    pub size: Option<u64>,
+    pub owner: Option<(u32, u32)>,
+    pub permissions: Option<u32>,
+    /// Access and modification, in seconds since 1970.
+    pub times: Option<(u32, u32)>,
+}
+
+/// Flags of OPEN (section 6.3).
+pub mod open {
+    /// Open for reading.
+    pub const READ: u32 = 1;
+    /// Open for writing.
+    pub const WRITE: u32 = 2;
+    /// Write at the end.
+    pub const APPEND: u32 = 4;
+    /// Make it.
+    pub const CREAT: u32 = 8;
+    /// Empty it.
+    pub const TRUNC: u32 = 0x10;
+    /// Fail if it exists.
+    pub const EXCL: u32 = 0x20;
+}
+
+/// A request. Paths and handles are bytes as sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "names of the draft, section 6")]
+pub enum Request {
+    Open {
+        path: Bytes,
+        flags: u32,
+        attributes: WireAttributes,
+    },
+    Close {
+        handle: Bytes,
+    },
+    Read {
+        handle: Bytes,
+        offset: u64,
+        length: u32,
+    },
+    Write {
+        handle: Bytes,
+        offset: u64,
+        chunk: Bytes,
+    },
+    Lstat {
+        path: Bytes,
+    },
+    Fstat {
+        handle: Bytes,
+    },
+    Setstat {
+        path: Bytes,
+        attributes: WireAttributes,
+    },
+    Fsetstat {
+        handle: Bytes,
+        attributes: WireAttributes,
+    },
+    Opendir {
+        path: Bytes,
+    },
+    Readdir {
+        handle: Bytes,
+    },
+    Remove {
+        path: Bytes,
+    },
+    Mkdir {
+        path: Bytes,
+        attributes: WireAttributes,
+    },
+    Rmdir {
+        path: Bytes,
+    },
+    Realpath {
+        path: Bytes,
+    },
+    Stat {
+        path: Bytes,
+    },
+    Rename {
+        from: Bytes,
+        to: Bytes,
+    },
+    Readlink {
+        path: Bytes,
+    },
+    /// In OpenSSH's order, which all clients use: the target first.
+    Symlink {
+        target: Bytes,
+        link: Bytes,
+    },
+    /// limits@openssh.com
+    Limits,
+    /// posix-rename@openssh.com
+    PosixRename {
+        from: Bytes,
+        to: Bytes,
+    },
+    /// fsync@openssh.com
+    Fsync {
+        handle: Bytes,
+    },
+    /// hardlink@openssh.com
+    Hardlink {
+        existing: Bytes,
+        link: Bytes,
+    },
+    /// statvfs@openssh.com
+    Statvfs {
+        path: Bytes,
+    },
+    /// fstatvfs@openssh.com
+    Fstatvfs {
+        handle: Bytes,
+    },
+    /// A packet type or extension that this server does not have.
+    Unknown,
+}
+
+/// What a packet said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packet {
+    /// INIT with the client's version.
+    Init {
+        /// The highest version that the client speaks.
+        version: u32,
+    },
+    /// A request to be answered under `id`.
+    Request {
+        /// The client's number for it.
+        id: u32,
+        /// What it asks for.
+        request: Request,
+    },
+    /// It cannot be read; answered BAD_MESSAGE under `id`, as far as there is one.
+    Malformed {
+        /// The client's number, or 0.
+        id: u32,
+    },
+}
+
+mod kind {
+    pub(super) const INIT: u8 = 1;
+    pub(super) const VERSION: u8 = 2;
+    pub(super) const OPEN: u8 = 3;
+    pub(super) const CLOSE: u8 = 4;
+    pub(super) const READ: u8 = 5;
+    pub(super) const WRITE: u8 = 6;
+    pub(super) const LSTAT: u8 = 7;
+    pub(super) const FSTAT: u8 = 8;
+    pub(super) const SETSTAT: u8 = 9;
+    pub(super) const FSETSTAT: u8 = 10;
+    pub(super) const OPENDIR: u8 = 11;
+    pub(super) const READDIR: u8 = 12;
+    pub(super) const REMOVE: u8 = 13;
+    pub(super) const MKDIR: u8 = 14;
+    pub(super) const RMDIR: u8 = 15;
+    pub(super) const REALPATH: u8 = 16;
+    pub(super) const STAT: u8 = 17;
+    pub(super) const RENAME: u8 = 18;
+    pub(super) const READLINK: u8 = 19;
+    pub(super) const SYMLINK: u8 = 20;
+    pub(super) const STATUS: u8 = 101;
+    pub(super) const HANDLE: u8 = 102;
+    pub(super) const DATA: u8 = 103;
+    pub(super) const NAME: u8 = 104;
+    pub(super) const ATTRS: u8 = 105;
+    pub(super) const EXTENDED: u8 = 200;
+    pub(super) const EXTENDED_REPLY: u8 = 201;
+}
+
+/// Reads one packet as the framer gave it. Bytes after what a request needs are ignored, as OpenSSH does.
+pub fn parse(packet: Bytes) -> Packet {
+    let mut fields = Fields(packet);
+    let Some(kind) = fields.u8() else {
+        return Packet::Malformed { id: 0 };
+    };
+    let Some(id) = fields.u32() else {
+        return Packet::Malformed { id: 0 };
+    };
+    if kind == kind::INIT {
+        return Packet::Init { version: id };
+    }
+    match request(kind, &mut fields) {
+        Some(request) => Packet::Request { id, request },
+        None => Packet::Malformed { id },
+    }
+}
+
+fn request(kind: u8, fields: &mut Fields) -> Option<Request> {
+    Some(match kind {
+        kind::OPEN => Request::Open {
+            path: fields.bytes()?,
+            flags: fields.u32()?,
+            attributes: fields.attributes()?,
+        },
+        kind::CLOSE => Request::Close {
+            handle: fields.bytes()?,
+        },
+        kind::READ => Request::Read {
+            handle: fields.bytes()?,
+            offset: fields.u64()?,
+            length: fields.u32()?,
+        },
+        kind::WRITE => Request::Write {
+            handle: fields.bytes()?,
+            offset: fields.u64()?,
+            chunk: fields.bytes()?,
+        },
+        kind::LSTAT => Request::Lstat { path: fields.bytes()? },
+        kind::FSTAT => Request::Fstat {
+            handle: fields.bytes()?,
+        },
+        kind::SETSTAT => Request::Setstat {
+            path: fields.bytes()?,
+            attributes: fields.attributes()?,
+        },
+        kind::FSETSTAT => Request::Fsetstat {
+            handle: fields.bytes()?,
+            attributes: fields.attributes()?,
+        },
+        kind::OPENDIR => Request::Opendir { path: fields.bytes()? },
+        kind::READDIR => Request::Readdir {
+            handle: fields.bytes()?,
+        },
+        kind::REMOVE => Request::Remove { path: fields.bytes()? },
+        kind::MKDIR => Request::Mkdir {
+            path: fields.bytes()?,
+            attributes: fields.attributes()?,
+        },
+        kind::RMDIR => Request::Rmdir { path: fields.bytes()? },
+        kind::REALPATH => Request::Realpath { path: fields.bytes()? },
+        kind::STAT => Request::Stat { path: fields.bytes()? },
+        kind::RENAME => Request::Rename {
+            from: fields.bytes()?,
+            to: fields.bytes()?,
+        },
+        kind::READLINK => Request::Readlink { path: fields.bytes()? },
+        kind::SYMLINK => Request::Symlink {
+            target: fields.bytes()?,
+            link: fields.bytes()?,
+        },
+        kind::EXTENDED => extended(fields)?,
+        _ => Request::Unknown,
+    })
+}
+
+fn extended(fields: &mut Fields) -> Option<Request> {
+    let name = fields.bytes()?;
+    Some(match &name[..] {
+        b"limits@openssh.com" => Request::Limits,
+        b"posix-rename@openssh.com" => Request::PosixRename {
+            from: fields.bytes()?,
+            to: fields.bytes()?,
+        },
+        b"fsync@openssh.com" => Request::Fsync {
+            handle: fields.bytes()?,
+        },
+        b"hardlink@openssh.com" => Request::Hardlink {
+            existing: fields.bytes()?,
+            link: fields.bytes()?,
+        },
+        b"statvfs@openssh.com" => Request::Statvfs { path: fields.bytes()? },
+        b"fstatvfs@openssh.com" => Request::Fstatvfs {
+            handle: fields.bytes()?,
+        },
+        _ => Request::Unknown,
+    })
+}
+
+struct Fields(Bytes);
+
+impl Fields {
+    fn u8(&mut self) -> Option<u8> {
+        self.0.try_get_u8().ok()
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.0.try_get_u32().ok()
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.0.try_get_u64().ok()
+    }
+
+    fn bytes(&mut self) -> Option<Bytes> {
+        let length = self.u32()? as usize;
+        (length <= self.0.len()).then(|| self.0.split_to(length))
+    }
+
+    fn attributes(&mut self) -> Option<WireAttributes> {
+        let flags = self.u32()?;
+        let mut attributes = WireAttributes::default();
+        if flags & flag::SIZE != 0 {
+            attributes.size = Some(self.u64()?);
+        }
+        if flags & flag::OWNER != 0 {
+            attributes.owner = Some((self.u32()?, self.u32()?));
+        }
+        if flags & flag::PERMISSIONS != 0 {
+            attributes.permissions = Some(self.u32()?);
+        }
+        if flags & flag::TIMES != 0 {
+            attributes.times = Some((self.u32()?, self.u32()?));
+        }
+        if flags & flag::EXTENDED != 0 {
+            let count = self.u32()?;
+            if count > EXTENDED_ATTRIBUTES_MAX {
+                return None;
+            }
+            for _ in 0..count {
+                self.bytes()?;
+                self.bytes()?;
+            }
+        }
+        Some(attributes)
+    }
+}
+
+mod flag {
+    pub(super) const SIZE: u32 = 1;
+    pub(super) const OWNER: u32 = 2;
+    pub(super) const PERMISSIONS: u32 = 4;
+    pub(super) const TIMES: u32 = 8;
+    pub(super) const EXTENDED: u32 = 0x8000_0000;
+}
+
+/// A name in a NAME reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameEntry {
+    /// The name, bytes.
+    pub name: Bytes,
+    /// The line of `ls -l`, for people.
+    pub long: Bytes,
+    /// Its attributes; all `None` where only the name matters.
+    pub attributes: WireAttributes,
+}
+
+/// A reply: its first part, and for DATA the bytes of the file, not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Length field, type, id and all else but the body.
+    pub head: BytesMut,
+    /// The bytes read.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// Bytes of the whole reply.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// Never: a reply has at least its length field.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+}
+
+/// Status codes of version 3 (section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "names of the draft, section 7")]
+pub enum Status {
+    Ok = 0,
+    Eof = 1,
+    NoSuchFile = 2,
+    PermissionDenied = 3,
+    Failure = 4,
+    BadMessage = 5,
+    OpUnsupported = 8,
+}
+
+fn reply(kind: u8, id: u32, fields: impl FnOnce(&mut BytesMut), body: Bytes) -> Reply {
+    let mut head = BytesMut::with_capacity(64);
+    head.put_u32(0);
+    head.put_u8(kind);
+    head.put_u32(id);
+    fields(&mut head);
+    let length = (head.len() - 4 + body.len()) as u32;
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    Reply { head, body }
+}
+
+fn put_string(out: &mut BytesMut, bytes: &[u8]) {
+    out.put_u32(bytes.len() as u32);
+    out.put_slice(bytes);
+}
+
+fn put_attributes(out: &mut BytesMut, attributes: &WireAttributes) {
+    let flags = attributes.size.map_or(0, |_| flag::SIZE)
+        | attributes.owner.map_or(0, |_| flag::OWNER)
+        | attributes.permissions.map_or(0, |_| flag::PERMISSIONS)
+        | attributes.times.map_or(0, |_| flag::TIMES);
+    out.put_u32(flags);
+    if let Some(size) = attributes.size {
+        out.put_u64(size);
+    }
+    if let Some((user, group)) = attributes.owner {
+        out.put_u32(user);
+        out.put_u32(group);
+    }
+    if let Some(permissions) = attributes.permissions {
+        out.put_u32(permissions);
+    }
+    if let Some((accessed, modified)) = attributes.times {
+        out.put_u32(accessed);
+        out.put_u32(modified);
+    }
+}
+
+/// VERSION 3 with the extensions that this server has.
+pub fn version() -> Reply {
+    reply(
+        kind::VERSION,
+        3,
+        |out| {
+            for (name, version) in [
+                ("posix-rename@openssh.com", "1"),
+                ("statvfs@openssh.com", "2"),
+                ("fstatvfs@openssh.com", "2"),
+                ("hardlink@openssh.com", "1"),
+                ("fsync@openssh.com", "1"),
+                ("limits@openssh.com", "1"),
+            ] {
+                put_string(out, name.as_bytes());
+                put_string(out, version.as_bytes());
+            }
+        },
+        Bytes::new(),
+    )
+}
+
+/// STATUS with a text for people.
+pub fn status(id: u32, status: Status, message: &str) -> Reply {
+    reply(
+        kind::STATUS,
+        id,
+        |out| {
+            out.put_u32(status as u32);
+            put_string(out, message.as_bytes());
+            put_string(out, b"en");
+        },
+        Bytes::new(),
+    )
+}
+
+/// HANDLE.
+pub fn handle(id: u32, handle: &[u8]) -> Reply {
+    reply(kind::HANDLE, id, |out| put_string(out, handle), Bytes::new())
+}
+
+/// DATA; the body is not copied.
+pub fn data(id: u32, body: Bytes) -> Reply {
+    let length = body.len() as u32;
+    reply(kind::DATA, id, |out| out.put_u32(length), body)
+}
+
+/// NAME.
+pub fn names(id: u32, names: &[NameEntry]) -> Reply {
+    reply(
+        kind::NAME,
+        id,
+        |out| {
+            out.put_u32(names.len() as u32);
+            for entry in names {
+                put_string(out, &entry.name);
+                put_string(out, &entry.long);
+                put_attributes(out, &entry.attributes);
+            }
+        },
+        Bytes::new(),
+    )
+}
+
+/// ATTRS.
+pub fn attributes(id: u32, attributes: &WireAttributes) -> Reply {
+    reply(kind::ATTRS, id, |out| put_attributes(out, attributes), Bytes::new())
+}
+
+/// EXTENDED_REPLY made of numbers: what limits@ and statvfs@ answer.
+pub fn numbers(id: u32, numbers: &[u64]) -> Reply {
+    reply(
+        kind::EXTENDED_REPLY,
+        id,
+        |out| numbers.iter().for_each(|number| out.put_u64(*number)),
+        Bytes::new(),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,477 @@
+//! What russh asks of us on one connection: logins, channels, bytes. Runs inside russh's loop, so it never waits for
+//! a file or for the peer.
+//!
+//! When the connection ends is left to `connection`; the words of SFTP, to `sftp`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use russh::keys::PublicKey;
+use russh::server::{Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+use super::connection::Order;
+use super::limits::{CHANNELS_MAX, STALL_MAX, TEXT_BYTES_MAX};
+use super::line::Line;
+use super::login::Login;
+use super::{SshService, algorithms};
+use crate::auth::{self, Refused};
+use crate::catalog::Service;
+use crate::events::Event;
+use crate::ids::SessionId;
+use crate::listener::Accepted;
+use crate::protocols::sftp::flow::Flow;
+use crate::protocols::sftp::inbox::Inbox;
+use crate::protocols::sftp::{self, Ended, Gone, Outlet};
+use crate::session::{LimitReached, NewSession, Principal};
+
+/// The protocol's name in sessions and events.
+pub(super) const PROTOCOL: &str = "sftp";
+
+const SFTP_ONLY: &str = "This service offers SFTP only.\r\n";
+
+/// One connection, as russh sees it.
+pub(super) struct Connection {
+    pub(super) service: Arc<SshService>,
+    pub(super) settings: Arc<Service>,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) line: Arc<Line>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) orders: mpsc::Sender<Order>,
+    login: Login,
+    session: Option<Arc<crate::session::Session>>,
+    channels: HashMap<ChannelId, Subsystem>,
+}
+
+/// What a channel is used for.
+enum Subsystem {
+    /// Nothing yet.
+    None { packet_bytes: usize },
+    /// SFTP.
+    Sftp { inbox: Arc<Inbox>, _worker: Worker },
+    /// It was refused and is being closed.
+    Refused,
+}
+
+/// Ends its task when dropped.
+struct Worker(JoinHandle<()>);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        service: Arc<SshService>,
+        settings: Arc<Service>,
+        accepted: &Accepted,
+        line: Arc<Line>,
+        flow: Arc<Flow>,
+        orders: mpsc::Sender<Order>,
+    ) -> Self {
+        Self {
+            service,
+            settings,
+            peer: accepted.peer,
+            line,
+            flow,
+            orders,
+            login: Login::default(),
+            session: None,
+            channels: HashMap::new(),
+        }
+    }
+
+    /// One reply for all refusals; every method stays open.
+    fn reject() -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(super::methods()),
+            partial_success: false,
+        }
+    }
+
+    fn refuse(&self, user: &str, method: &'static str, reason: String) -> Auth {
+        self.service.node.journal.record(Event::LoginRefused {
+            account: auth::shown_claim(user),
+            peer: self.peer,
+            service: self.service.name.clone(),
+            protocol: PROTOCOL,
+            method,
+            reason,
+        });
+        Self::reject()
+    }
+
+    /// Verifies a password, unless the connection is cut meanwhile.
+    async fn verify_password(&mut self, user: &str, password: &str, method: &'static str) -> Auth {
+        let password = Zeroizing::new(password.to_owned());
+        let authenticator = self.service.node.authenticator.clone();
+        let verified = tokio::select! {
+            verified = authenticator.password(user, password, self.peer.ip()) => verified,
+            () = self.line.was_cut() => return Self::reject(),
+        };
+        self.conclude(user, verified, method)
+    }
+
+    fn verify_key(
+        &mut self,
+        user: &str,
+        key: &PublicKey,
+        algorithm: &russh::keys::Algorithm,
+    ) -> Result<Principal, String> {
+        if !algorithms::may_sign(algorithm) {
+            return Err(format!("signatures of the kind {algorithm} are not accepted"));
+        }
+        self.service
+            .node
+            .authenticator
+            .key(user, key, self.peer.ip())
+            .map_err(|refused| refused.reason)
+    }
+
+    /// A proof was judged: begins the session, or refuses.
+    fn conclude(&mut self, user: &str, verified: Result<Principal, Refused>, method: &'static str) -> Auth {
+        match verified
+            .map_err(|refused| refused.reason)
+            .and_then(|principal| self.begin(principal, method))
+        {
+            Ok(()) => {
+                self.login.finish();
+                Auth::Accept
+            }
+            Err(reason) => self.refuse(user, method, reason),
+        }
+    }
+
+    /// Registers the session first and judges it again after, so that no revocation falls between.
+    fn begin(&mut self, principal: Principal, method: &'static str) -> Result<(), String> {
+        let node = &self.service.node;
+        let account_max = (node.views)()
+            .account(principal.account.as_str())
+            .and_then(|account| account.spec.sessions_max);
+        let mut id = [0; 16];
+        aws_lc_rs::rand::fill(&mut id).map_err(|_| "the random generator failed".to_owned())?;
+        let account = principal.account.clone();
+        let new = NewSession {
+            principal,
+            service: self.service.name.clone(),
+            protocol: PROTOCOL,
+            peer: self.peer,
+            started_at: node.clock.now(),
+            account_max,
+            service_max: self.settings.sessions_max,
+        };
+        let registered = match node.registry.register(SessionId(u128::from_le_bytes(id)), new) {
+            Ok(registered) => registered,
+            Err(limit) => {
+                let whose = match limit {
+                    LimitReached::Account => "this account",
+                    LimitReached::Service => "this service",
+                };
+                let text = format!("too many sessions of {whose} on this node; try again later");
+                let _ = self.orders.try_send(Order::TooMany(text.clone()));
+                return Err(text);
+            }
+        };
+        auth::judge(&(node.views)(), registered.session(), node.clock.now()).map_err(|reason| reason.to_string())?;
+        let session = registered.session().clone();
+        node.journal.record(Event::LoginAccepted {
+            account,
+            peer: self.peer,
+            service: self.service.name.clone(),
+            protocol: PROTOCOL,
+            method,
+            session: session.id,
+        });
+        self.orders
+            .try_send(Order::SignedIn(registered))
+            .map_err(|_| "the connection is ending".to_owned())?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Refuses what would run a program: says why on the peer's terminal, and closes the channel.
+    fn refuse_program(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), russh::Error> {
+        if self.channels.contains_key(&channel) {
+            self.channels.insert(channel, Subsystem::Refused);
+        }
+        russh.extended_data(channel, 1, Bytes::from_static(SFTP_ONLY.as_bytes()))?;
+        russh.channel_failure(channel)?;
+        russh.exit_status_request(channel, 1)?;
+        russh.eof(channel)?;
+        russh.close(channel)
+    }
+
+    fn start_sftp(&mut self, channel: ChannelId, packet_bytes: usize, handle: Handle) -> Option<Subsystem> {
+        let session = self.session.clone()?;
+        let inbox = Inbox::new(self.flow.clone());
+        let outlet = ChannelOutlet {
+            handle: handle.clone(),
+            channel,
+            line: self.line.clone(),
+            orders: self.orders.clone(),
+        };
+        let serving = sftp::serve(sftp::Channel {
+            vfs: self.service.node.vfs.clone(),
+            session: session.clone(),
+            clock: self.service.node.clock.clone(),
+            inbox: inbox.clone(),
+            flow: self.flow.clone(),
+            outlet,
+            packet_bytes,
+        });
+        let worker = tokio::spawn(async move {
+            let ended = AssertUnwindSafe(serving).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(session = %session.id, "an SFTP channel panicked; only it has ended");
+                Ended::Broken("the server failed".to_owned())
+            });
+            close_channel(&handle, channel, ended).await;
+        });
+        Some(Subsystem::Sftp {
+            inbox,
+            _worker: Worker(worker),
+        })
+    }
+}
+
+/// Ends a channel as a program ends.
+async fn close_channel(handle: &Handle, channel: ChannelId, ended: Ended) {
+    let status = match ended {
+        Ended::Finished => 0,
+        Ended::Broken(reason) => {
+            let mut text = format!("SFTP: {reason}\r\n");
+            text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+            let _ = handle.extended_data(channel, 1, text).await;
+            1
+        }
+        Ended::Gone => return,
+    };
+    let _ = handle.exit_status_request(channel, status).await;
+    let _ = handle.eof(channel).await;
+    let _ = handle.close(channel).await;
+}
+
+/// Replies of one channel, on their way through russh.
+struct ChannelOutlet {
+    handle: Handle,
+    channel: ChannelId,
+    line: Arc<Line>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Outlet for ChannelOutlet {
+    async fn send(&self, chunk: Bytes) -> Result<(), Gone> {
+        self.line.reserve(chunk.len()).await;
+        let sent = tokio::time::timeout(STALL_MAX, self.handle.data(self.channel, chunk)).await;
+        match sent {
+            Ok(Ok(())) => {
+                self.line.touch();
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => {
+                let _ = self.orders.try_send(Order::Stalled);
+                Err(Gone)
+            }
+        }
+    }
+}
+
+impl russh::server::Handler for Connection {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
+        self.login.bind(user);
+        Ok(Self::reject())
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        if !self.login.bind(user) {
+            return Ok(Self::reject());
+        }
+        Ok(self.verify_password(user, password, "password").await)
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        if !self.login.bind(user) {
+            return Ok(Self::reject());
+        }
+        Ok(match self.verify_key(user, offer.public_key, offer.algorithm) {
+            Ok(_) => Auth::Accept,
+            Err(reason) => self.refuse(user, "publickey", reason),
+        })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        if !self.login.bind(user) {
+            return Ok(Self::reject());
+        }
+        let verified = self.verify_key(user, key.public_key, key.algorithm);
+        Ok(self.conclude(user, verified.map_err(|reason| Refused { reason }), "publickey"))
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        if !self.login.bind(user) {
+            return Ok(Self::reject());
+        }
+        let Some(mut response) = response else {
+            self.login.prompt();
+            return Ok(Auth::Partial {
+                name: Cow::Borrowed(""),
+                instructions: Cow::Borrowed(""),
+                prompts: Cow::Borrowed(const { &[(Cow::Borrowed("Password: "), false)] }),
+            });
+        };
+        if !self.login.take_answer() {
+            return Ok(Self::reject());
+        }
+        let (first, more) = (response.next(), response.next());
+        let answer = match (first, more) {
+            (Some(answer), None) => Zeroizing::new(String::from_utf8_lossy(&answer).into_owned()),
+            _ => Zeroizing::new(String::new()),
+        };
+        Ok(self.verify_password(user, &answer, "keyboard-interactive").await)
+    }
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        let banner = &self.settings.banner;
+        Ok((!banner.is_empty()).then(|| {
+            let mut text = banner.replace("\r\n", "\n").replace('\n', "\r\n");
+            text.push_str("\r\n");
+            text
+        }))
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.session.is_none() || self.channels.len() >= CHANNELS_MAX {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let packet_bytes = channel.writable_packet_size().await.clamp(1, 64 * 1024);
+        self.channels.insert(channel.id(), Subsystem::None { packet_bytes });
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, _russh: &mut Session) -> Result<(), Self::Error> {
+        if let Some(Subsystem::Sftp { inbox, .. }) = self.channels.get(&channel) {
+            inbox.end();
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _russh: &mut Session) -> Result<(), Self::Error> {
+        self.channels.remove(&channel);
+        Ok(())
+    }
+
+    async fn data(&mut self, channel: ChannelId, received: &[u8], _russh: &mut Session) -> Result<(), Self::Error> {
+        if let Some(Subsystem::Sftp { inbox, .. }) = self.channels.get(&channel) {
+            self.line.touch();
+            inbox.put(received);
+        }
+        Ok(())
+    }
+
+    fn adjust_window(&mut self, _channel: ChannelId, _current: u32) -> u32 {
+        self.flow.window()
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let started = match (name, self.channels.get(&channel)) {
+            ("sftp", Some(Subsystem::None { packet_bytes })) => self.start_sftp(channel, *packet_bytes, russh.handle()),
+            _ => None,
+        };
+        match started {
+            Some(subsystem) => {
+                self.channels.insert(channel, subsystem);
+                russh.channel_success(channel)
+            }
+            None => russh.channel_failure(channel),
+        }
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), Self::Error> {
+        self.refuse_program(channel, russh)
+    }
+
+    async fn exec_request(&mut self, channel: ChannelId, _: &[u8], russh: &mut Session) -> Result<(), Self::Error> {
+        self.refuse_program(channel, russh)
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        russh.channel_failure(channel)
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        _name: &str,
+        _value: &str,
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        russh.channel_failure(channel)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        russh.channel_failure(channel)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        channel: ChannelId,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        russh.channel_failure(channel)
+    }
+
+    async fn signal(&mut self, channel: ChannelId, _signal: Sig, russh: &mut Session) -> Result<(), Self::Error> {
+        russh.channel_failure(channel)
+    }
+}

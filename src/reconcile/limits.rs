@@ -1,0 +1,8 @@
+//! Bounds of reconciling.
+
+use std::time::Duration;
+
+/// A pass is made at least this often: expiry comes with time, not with a change.
+pub const PASS_EVERY: Duration = Duration::from_secs(1);
+/// A sealed key whose data key is not here yet is waited for this long in a pass, then tried again in the next.
+pub const UNSEAL_WAIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,261 @@
+//! Opens, moves and closes ports as the view's services say. Sessions that run are left alone: a port that closes
+//! only stops accepting.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use russh::keys::PrivateKey;
+
+use super::host_keys::Opened;
+use crate::catalog::View;
+use crate::events::{Event, Journal};
+use crate::ids::Name;
+
+/// A service's host keys as they are now; read at each new connection.
+pub type HostKeySource = Arc<ArcSwap<Vec<PrivateKey>>>;
+
+/// Opens a port for a service.
+pub trait Opener: Send + Sync {
+    /// Binds `address` and accepts until the result is closed.
+    fn open(
+        &self,
+        service: Name,
+        address: SocketAddr,
+        keys: HostKeySource,
+    ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>>;
+}
+
+/// A port that accepts.
+pub trait OpenPort: Send {
+    /// Stops accepting; resolves when the port is free again.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+struct Port {
+    address: SocketAddr,
+    keys: HostKeySource,
+    shown: Vec<Arc<PrivateKey>>,
+    open: Box<dyn OpenPort>,
+}
+
+/// The ports of this node.
+pub struct Ports {
+    opener: Arc<dyn Opener>,
+    journal: Journal,
+    node: String,
+    service_address: IpAddr,
+    open: BTreeMap<Name, Port>,
+    failed: BTreeMap<Name, (SocketAddr, String)>,
+}
+
+impl Ports {
+    /// With no port open.
+    pub fn new(opener: Arc<dyn Opener>, journal: Journal, node: String, service_address: IpAddr) -> Self {
+        Self { opener, journal, node, service_address, open: BTreeMap::new(), failed: BTreeMap::new() }
+    }
+
+    /// Compares all ports once; gives what could not be opened, by service. A service without an opened host key is
+    /// not opened: nobody could prove who it is.
+    pub async fn pass(&mut self, view: &View, opened: &Opened) -> BTreeMap<String, String> {
+        let wanted = self.wanted(view, opened);
+        let gone: Vec<Name> = self
+            .open
+            .iter()
+            .filter(|(name, port)| wanted.get(*name).is_none_or(|(address, _)| *address != port.address))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            self.close(&name, "the service was changed").await;
+        }
+        self.failed.retain(|name, _| wanted.contains_key(name));
+        for (name, (address, keys)) in wanted {
+            match self.open.get_mut(&name) {
+                Some(port) => port.show(keys),
+                None => self.open(name, address, keys).await,
+            }
+        }
+        let failure = |(name, (_, reason)): (&Name, &(SocketAddr, String))| (format!("service/{name}"), reason.clone());
+        self.failed.iter().map(failure).collect()
+    }
+
+    /// Closes every port.
+    pub async fn close_all(&mut self, reason: &str) {
+        for name in self.open.keys().cloned().collect::<Vec<_>>() {
+            self.close(&name, reason).await;
+        }
+    }
+
+    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, (SocketAddr, Vec<Arc<PrivateKey>>)> {
+        let mut wanted = BTreeMap::new();
+        for (name, object) in &view.services {
+            let Some(address) = object.spec.endpoint(&self.node, self.service_address) else { continue };
+            let keys: Vec<_> = object.spec.host_keys.iter().filter_map(|key| opened.get(key).cloned()).collect();
+            if keys.is_empty() {
+                let reason = "none of its host keys is usable; give it one: argosy host-key create".to_owned();
+                self.fail(name, address, reason);
+                if !self.open.contains_key(name) {
+                    continue;
+                }
+            }
+            wanted.insert(name.clone(), (address, keys));
+        }
+        wanted
+    }
+
+    async fn open(&mut self, name: Name, address: SocketAddr, keys: Vec<Arc<PrivateKey>>) {
+        let source: HostKeySource = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        match self.opener.open(name.clone(), address, source.clone()).await {
+            Ok(open) => {
+                tracing::info!(service = %name, %address, "a port is open");
+                self.journal.record(Event::ServiceOpened { service: name.clone(), address });
+                self.failed.remove(&name);
+                let mut port = Port { address, keys: source, shown: Vec::new(), open };
+                port.show(keys);
+                self.open.insert(name, port);
+            }
+            Err(reason) => self.fail(&name, address, reason),
+        }
+    }
+
+    /// Notes a failure; says it once, not at every pass.
+    fn fail(&mut self, name: &Name, address: SocketAddr, reason: String) {
+        let now = (address, reason);
+        if self.failed.get(name) != Some(&now) {
+            tracing::error!(service = %name, %address, reason = %now.1, "a port cannot be opened");
+            self.journal.record(Event::ServiceFailed { service: name.clone(), address, reason: now.1.clone() });
+            self.failed.insert(name.clone(), now);
+        }
+    }
+
+    async fn close(&mut self, name: &Name, reason: &str) {
+        if let Some(port) = self.open.remove(name) {
+            port.open.close().await;
+            tracing::info!(service = %name, address = %port.address, reason, "a port is closed");
+            let event =
+                Event::ServiceClosed { service: name.clone(), address: port.address, reason: reason.to_owned() };
+            self.journal.record(event);
+        }
+    }
+}
+
+impl Port {
+    /// Shows these keys to connections from now on; no key at all keeps the former ones.
+    fn show(&mut self, keys: Vec<Arc<PrivateKey>>) {
+        let same = keys.len() == self.shown.len() && keys.iter().zip(&self.shown).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !same && !keys.is_empty() {
+            self.keys.store(Arc::new(keys.iter().map(|key| PrivateKey::clone(key)).collect()));
+            self.shown = keys;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::catalog::{Object, Service};
+    use crate::clock::UnixMillis;
+
+    #[derive(Default)]
+    struct World {
+        open: Arc<Mutex<BTreeMap<SocketAddr, HostKeySource>>>,
+        taken: Mutex<Vec<SocketAddr>>,
+    }
+
+    struct Opened1(SocketAddr, Arc<Mutex<BTreeMap<SocketAddr, HostKeySource>>>);
+
+    impl OpenPort for Opened1 {
+        fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+            Box::pin(async move {
+                self.1.lock().unwrap().remove(&self.0);
+            })
+        }
+    }
+
+    impl Opener for World {
+        fn open(
+            &self,
+            _service: Name,
+            address: SocketAddr,
+            keys: HostKeySource,
+        ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {
+            Box::pin(async move {
+                if self.taken.lock().unwrap().contains(&address) {
+                    return Err("the address is in use".to_owned());
+                }
+                assert!(self.open.lock().unwrap().insert(address, keys).is_none(), "opened twice");
+                Ok(Box::new(Opened1(address, self.open.clone())) as Box<dyn OpenPort>)
+            })
+        }
+    }
+
+    fn view(services: &[(&str, Service)]) -> View {
+        let mut view = View::default();
+        for (text, service) in services {
+            let name = Name::parse(text).unwrap();
+            let object = Object {
+                name: name.clone(),
+                spec: service.clone(),
+                revision: 1,
+                changed_by: String::new(),
+                changed_at: UnixMillis(0),
+            };
+            view.services.insert(name, Arc::new(object));
+        }
+        view
+    }
+
+    fn key(seed: u8) -> Arc<PrivateKey> {
+        let pair = russh::keys::ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]);
+        Arc::new(PrivateKey::from(pair))
+    }
+
+    #[tokio::test]
+    async fn ports_follow_the_view_and_a_taken_one_is_reported_until_it_is_free() {
+        let world = Arc::new(World::default());
+        let node = "node-1".to_owned();
+        let mut ports = Ports::new(world.clone(), Journal::default(), node, "127.0.0.1".parse().unwrap());
+        let main = Name::parse("main").unwrap();
+        let keys: Opened = [(main.clone(), key(1))].into();
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let addresses = |world: &World| world.open.lock().unwrap().keys().copied().collect::<Vec<_>>();
+
+        let first = view(&[("sftp", Service::sftp(22, vec![main.clone()]))]);
+        assert_eq!(ports.pass(&first, &keys).await, BTreeMap::new());
+        assert_eq!(addresses(&world), [at(22)]);
+        assert_eq!(ports.pass(&first, &keys).await, BTreeMap::new());
+
+        let before = world.open.lock().unwrap()[&at(22)].load_full();
+        let rotated: Opened = [(main.clone(), key(2))].into();
+        ports.pass(&first, &rotated).await;
+        assert_ne!(world.open.lock().unwrap()[&at(22)].load()[0], before[0], "a new key is shown on the same port");
+
+        world.taken.lock().unwrap().push(at(23));
+        let moved = view(&[("sftp", Service::sftp(23, vec![main.clone()]))]);
+        let failures = ports.pass(&moved, &keys).await;
+        assert_eq!(failures["service/sftp"], "the address is in use");
+        world.taken.lock().unwrap().clear();
+        assert_eq!(ports.pass(&moved, &keys).await, BTreeMap::new());
+        assert_eq!(addresses(&world), [at(23)]);
+
+        let mut off = Service::sftp(23, vec![main]);
+        off.enabled = false;
+        ports.pass(&view(&[("sftp", off)]), &keys).await;
+        assert_eq!(addresses(&world), []);
+    }
+
+    #[tokio::test]
+    async fn a_service_without_a_usable_host_key_stays_closed_and_says_so() {
+        let world = Arc::new(World::default());
+        let node = "node-1".to_owned();
+        let mut ports = Ports::new(world.clone(), Journal::default(), node, "127.0.0.1".parse().unwrap());
+        let failures = ports.pass(&view(&[("sftp", Service::sftp(22, Vec::new()))]), &Opened::new()).await;
+        assert!(failures["service/sftp"].contains("host key"));
+        assert!(world.open.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,449 @@
+//! An open file: reading, writing, its end. Everything but a read from the page cache runs on the storage's pool.
+//!
+//! Opening is left to `open`; how an upload is published to `staged`.
+
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::limits::{READ_BYTES_MAX, READ_INLINE_BYTES_MAX, ROOM_CHECK_BYTES, WRITE_BYTES_MAX};
+use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, told};
+use super::resolve::{Asker, Place};
+use super::slots::OpenSlot;
+use super::staged::{Stage, Staged, State};
+use super::{AttributeChange, Attributes, VfsError};
+use crate::access::mount_of;
+use crate::catalog::{Durability, Operation};
+use crate::clock::UnixMillis;
+use crate::events::FileVerb;
+use crate::path::VirtualPath;
+use crate::session::CloseReason;
+
+/// A right that an open file needs, with the view's revision on which it was judged last.
+pub(super) struct Right {
+    operation: Operation,
+    /// Revision plus one; 0: not judged yet.
+    judged: AtomicU64,
+    /// When the account expires, in Unix milliseconds.
+    expires: AtomicI64,
+}
+
+impl Right {
+    pub(super) fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            judged: AtomicU64::new(0),
+            expires: AtomicI64::new(i64::MAX),
+        }
+    }
+}
+
+/// What stands behind an [`OpenFile`](super::OpenFile).
+pub(super) struct Core {
+    pub(super) asker: Asker,
+    pub(super) place: Place,
+    /// Behind links.
+    pub(super) path: VirtualPath,
+    pub(super) fd: Arc<OwnedFd>,
+    pub(super) reads: Option<Right>,
+    pub(super) writes: Option<Right>,
+    pub(super) append: bool,
+    pub(super) staged: Option<Arc<Staged>>,
+    pub(super) opened_at: UnixMillis,
+    pub(super) counts: Counts,
+    pub(super) _slot: OpenSlot,
+}
+
+/// What changes while a file is open.
+#[derive(Default)]
+pub(super) struct Counts {
+    read: AtomicU64,
+    written: AtomicU64,
+    /// Bytes written at the last look at the room left.
+    room_checked: AtomicU64,
+    /// The end was reached in order.
+    ended: AtomicBool,
+    /// The file system cannot read without waiting.
+    always_waits: AtomicBool,
+    /// A write in place has failed; the end says so.
+    failed: Mutex<Option<VfsError>>,
+    /// Held while one chunk goes to the end.
+    appending: Mutex<()>,
+}
+
+impl Core {
+    /// The session, the account and the right are still good. Judged anew only on a new view.
+    pub(super) fn judge(&self, right: Option<&Right>) -> Result<(), VfsError> {
+        let asker = &self.asker;
+        asker.session.check().map_err(VfsError::Revoked)?;
+        let Some(right) = right else {
+            return Err(VfsError::Unsupported("the file was not opened for this".to_owned()));
+        };
+        let revision = (asker.inner.view)().revision;
+        let known = right.judged.load(Ordering::Acquire) == revision.wrapping_add(1);
+        if known && asker.inner.clock.now().0 < right.expires.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (view, account) = asker.account()?;
+        let (place, path) = match &self.staged {
+            // While the upload is being published by another handle, where it began is judged: nobody waits here.
+            Some(staged) => staged.target_now().unwrap_or((self.place.clone(), self.path.clone())),
+            None => (self.place.clone(), self.path.clone()),
+        };
+        let same = mount_of(&account.spec, &place.path).is_some_and(|mount| {
+            mount.at == place.at && mount.folder == place.folder && mount.storage == place.storage.name
+        });
+        if !same {
+            let what = "the folder of this file was moved or taken away".to_owned();
+            return Err(VfsError::Revoked(CloseReason::Revoked(what)));
+        }
+        super::resolve::may(&account.spec, right.operation, &place.path)?;
+        super::resolve::may(&account.spec, right.operation, &path)?;
+        let expires = account.spec.expires_at.map_or(i64::MAX, |at| at.0);
+        right.expires.store(expires, Ordering::Relaxed);
+        right.judged.store(view.revision.wrapping_add(1), Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads what the page cache holds, on the caller's thread. `true`: the end was reached or all was there.
+    pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> (usize, bool) {
+        let mut done = 0;
+        if self.counts.always_waits.load(Ordering::Relaxed) || buffer.len() > READ_INLINE_BYTES_MAX {
+            return (0, false);
+        }
+        while done < buffer.len() {
+            let rest = &mut [IoSliceMut::new(&mut buffer[done..])];
+            match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => return (done, true),
+                Ok(read) => done += read,
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.counts.always_waits.store(true, Ordering::Relaxed);
+                    return (done, false);
+                }
+                Err(_) => return (done, false),
+            }
+        }
+        (done, true)
+    }
+
+    /// Reads the rest, waiting for the disk; runs on the pool.
+    pub(super) fn read_rest(&self, offset: u64, mut buffer: Vec<u8>, mut done: usize) -> Result<Vec<u8>, VfsError> {
+        while done < buffer.len() {
+            match rustix::io::pread(&*self.fd, &mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    let error = told("reading the file", errno);
+                    self.note_failure(&error);
+                    return Err(error);
+                }
+            }
+        }
+        buffer.truncate(done);
+        Ok(buffer)
+    }
+
+    /// Whether a read makes sense: its range, its length.
+    pub(super) fn check_read(&self, offset: u64, length: usize) -> Result<(), VfsError> {
+        self.judge(self.reads.as_ref())?;
+        if length > READ_BYTES_MAX {
+            return Err(VfsError::Limit(format!("a read is at most {READ_BYTES_MAX} bytes")));
+        }
+        if offset
+            .checked_add(length as u64)
+            .is_none_or(|end| end > i64::MAX as u64)
+        {
+            return Err(VfsError::Unsupported("the offset lies beyond any file".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Counts bytes that go to the client.
+    pub(super) fn count_read(&self, bytes: usize) {
+        self.counts.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.asker.session.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether a write makes sense: its right, its range, its length.
+    pub(super) fn check_write(&self, offset: u64, length: usize) -> Result<(), VfsError> {
+        self.judge(self.writes.as_ref())?;
+        if length > WRITE_BYTES_MAX {
+            return Err(VfsError::Limit(format!("a write is at most {WRITE_BYTES_MAX} bytes")));
+        }
+        if !self.append
+            && offset
+                .checked_add(length as u64)
+                .is_none_or(|end| end > i64::MAX as u64)
+        {
+            return Err(VfsError::Limit("the offset lies beyond any file".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Writes one chunk; runs on the pool.
+    pub(super) fn write(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
+        if self.counts.ended.load(Ordering::SeqCst) {
+            return Err(VfsError::Unsupported(
+                "the file was closed before this write".to_owned(),
+            ));
+        }
+        if let Some(error) = self
+            .counts
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+        {
+            return Err(error);
+        }
+        let result = self.check_room(chunk.len() as u64).and_then(|()| match &self.staged {
+            // The upload cannot be published, moved or taken over by this node while the chunk is written.
+            Some(staged) => {
+                let state = staged.read();
+                staged.check_ours(&state)?;
+                self.write_staged(staged, &state, offset, chunk)
+            }
+            None => self.write_all(offset, chunk),
+        });
+        match &result {
+            Ok(()) => {
+                self.counts.written.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                self.asker
+                    .session
+                    .bytes_in
+                    .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            }
+            Err(error) if is_storage_failure(error) => self.note_failure(error),
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn write_staged(&self, staged: &Staged, state: &State, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
+        let _appending = self
+            .append
+            .then(|| self.counts.appending.lock().unwrap_or_else(PoisonError::into_inner));
+        let offset = if self.append {
+            let seen = state_of(&*self.fd).map_err(|errno| told("looking for the end", errno))?;
+            seen.attributes.size
+        } else {
+            offset
+        };
+        self.write_all(offset, chunk)?;
+        if state.stage == Stage::Active {
+            staged.pieces().wrote(offset, offset + chunk.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
+        self.asker.inner.faults.check(FaultPoint::Write)?;
+        let mut done = 0;
+        while done < chunk.len() {
+            match rustix::io::pwrite(&*self.fd, &chunk[done..], offset + done as u64) {
+                Ok(0) => return Err(VfsError::Io("writing the file: the storage took no byte".to_owned())),
+                Ok(written) => done += written,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(told("writing the file", errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses more bytes once the storage has less room than it must keep.
+    fn check_room(&self, more: u64) -> Result<(), VfsError> {
+        let reserve = self.place.storage.spec.reserve_bytes;
+        let written = self.counts.written.load(Ordering::Relaxed) + more;
+        let checked = self.counts.room_checked.load(Ordering::Relaxed);
+        if reserve == 0 || written < checked.saturating_add(ROOM_CHECK_BYTES) {
+            return Ok(());
+        }
+        self.counts.room_checked.store(written, Ordering::Relaxed);
+        check_reserve(&self.fd, reserve)
+    }
+
+    /// A failure of the storage ends this upload and marks the storage.
+    fn note_failure(&self, error: &VfsError) {
+        let inner = &self.asker.inner;
+        inner.health.failed(&self.place.storage.name, error, &inner.journal);
+        if self.writes.is_none() {
+            return;
+        }
+        if let Some(staged) = &self.staged {
+            staged.fail(error);
+        }
+        let mut failed = self.counts.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert_with(|| error.clone());
+    }
+
+    /// Bytes read and written so far.
+    pub(super) fn moved(&self) -> (u64, u64) {
+        let counts = &self.counts;
+        (
+            counts.read.load(Ordering::Relaxed),
+            counts.written.load(Ordering::Relaxed),
+        )
+    }
+
+    /// statx of the open file; runs on the pool.
+    pub(super) fn attributes(&self) -> Result<Attributes, VfsError> {
+        state_of(&*self.fd)
+            .map(|state| state.attributes)
+            .map_err(|errno| told("looking at the file", errno))
+    }
+
+    /// Changes attributes; runs on the pool. On an upload of the session's own the right to write is enough.
+    pub(super) fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
+        match &self.staged {
+            Some(staged) if self.writes.is_some() => {
+                self.own_right(staged)?;
+                staged.set_attributes(change)
+            }
+            Some(_) => Err(VfsError::Unsupported("the file was not opened for writing".to_owned())),
+            None => {
+                let asker = &self.asker;
+                asker.may(Operation::SetAttributes, &self.place.path)?;
+                asker.may(Operation::SetAttributes, &self.path)?;
+                set_in_place(&self.fd, change, self.writes.is_some())
+            }
+        }
+    }
+
+    /// The right to write where the upload is still staged, to change attributes where it is published.
+    fn own_right(&self, staged: &Staged) -> Result<(), VfsError> {
+        self.judge(self.writes.as_ref())?;
+        let state = staged.read();
+        if state.stage == Stage::Published {
+            self.asker.may(Operation::SetAttributes, &state.place.path)?;
+        }
+        Ok(())
+    }
+
+    /// fsync, asked for by the client; runs on the pool.
+    pub(super) fn sync(&self) -> Result<(), VfsError> {
+        if let Some(error) = self
+            .counts
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+        {
+            return Err(error);
+        }
+        let faults = &self.asker.inner.faults;
+        let synced = faults
+            .check(FaultPoint::SyncFile)
+            .and_then(|()| rustix::fs::fsync(&*self.fd).map_err(|errno| told("syncing the file", errno)))
+            .map_err(|error| VfsError::Io(error.to_string()));
+        if let Err(error) = &synced {
+            self.note_failure(error);
+        }
+        synced
+    }
+
+    /// The end in order; runs on the pool.
+    pub(super) fn commit(&self) -> Result<(), VfsError> {
+        let result = self.finish();
+        self.counts.ended.store(true, Ordering::SeqCst);
+        self.let_go();
+        self.record_end(result.as_ref().err());
+        result
+    }
+
+    fn finish(&self) -> Result<(), VfsError> {
+        if self.writes.is_none() {
+            return Ok(());
+        }
+        if let Some(error) = self
+            .counts
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+        {
+            return Err(error);
+        }
+        if let Some(staged) = &self.staged {
+            return staged.commit(&self.asker);
+        }
+        self.judge(self.writes.as_ref())?;
+        let strict = self.place.storage.spec.durability == Durability::Strict;
+        if strict && self.counts.written.load(Ordering::Relaxed) > 0 {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// This handle writes no more; an upload that nobody else writes and that is not published is interrupted.
+    fn let_go(&self) {
+        let (Some(staged), Some(_)) = (&self.staged, &self.writes) else {
+            return;
+        };
+        if staged.drop_writer() {
+            let view = (self.asker.inner.view)();
+            let storage = view.storages.get(&staged.storage);
+            let keep = storage.map_or(self.place.storage.spec.keep_interrupted, |storage| {
+                storage.spec.keep_interrupted
+            });
+            staged.interrupt(&self.asker, keep);
+        }
+    }
+
+    fn record_end(&self, error: Option<&VfsError>) {
+        let counts = &self.counts;
+        let written = counts.written.load(Ordering::Relaxed);
+        let read = counts.read.load(Ordering::Relaxed);
+        let uploads = self.writes.is_some() && (self.staged.is_some() || written > 0 || self.reads.is_none());
+        let ended = counts.ended.load(Ordering::SeqCst);
+        let (verb, bytes) = match (uploads, ended) {
+            (true, true) => (FileVerb::Uploaded, written),
+            (true, false) => (FileVerb::UploadAborted, written),
+            (false, _) => (FileVerb::Downloaded, read),
+        };
+        let millis = u64::try_from(self.asker.inner.clock.now().0 - self.opened_at.0).unwrap_or(0);
+        let path = match &self.staged {
+            Some(staged) => staged.read().place.path.clone(),
+            None => self.place.path.clone(),
+        };
+        self.asker
+            .record(verb, &path, None, (bytes, millis), error.map(ToString::to_string));
+    }
+}
+
+impl Drop for Core {
+    /// The end out of order. The owner sees to it that this happens on the pool.
+    fn drop(&mut self) {
+        if !self.counts.ended.load(Ordering::SeqCst) {
+            self.let_go();
+            self.record_end(None);
+        }
+    }
+}
+
+/// Refuses an upload where less than `reserve` bytes are free.
+pub(super) fn check_reserve(fd: &OwnedFd, reserve: u64) -> Result<(), VfsError> {
+    if reserve == 0 {
+        return Ok(());
+    }
+    let space = space_of(fd)?;
+    if space.bavail.saturating_mul(space.frsize) < reserve {
+        return Err(VfsError::Full);
+    }
+    Ok(())
+}
+
+/// Changes attributes of a published file through a handle.
+fn set_in_place(fd: &OwnedFd, change: &AttributeChange, writable: bool) -> Result<(), VfsError> {
+    if let Some(size) = change.size {
+        if !writable {
+            return Err(VfsError::Unsupported("the file was not opened for writing".to_owned()));
+        }
+        rustix::fs::ftruncate(fd, size).map_err(|errno| told("changing the size", errno))?;
+    }
+    local::set_attributes(fd, change)
+}

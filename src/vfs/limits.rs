@@ -1,0 +1,39 @@
+//! Bounds of the Vfs; each stands here with its unit and its reason.
+//!
+//! The handles of one protocol session and the sizes of packets are left to the protocols.
+
+use std::time::Duration;
+
+/// Open files of one session, over all protocols.
+pub const OPEN_FILES_MAX: usize = 4096;
+/// Threads that one storage may hold in blocking calls. A storage that hangs takes these and no more.
+pub const POOL_THREADS_MAX: usize = 16;
+/// Jobs of one storage that wait or run; who comes later waits at most [`POOL_WAIT`].
+pub const POOL_JOBS_MAX: usize = 4096;
+/// How long a call waits for a place in the queue of its storage.
+pub const POOL_WAIT: Duration = Duration::from_secs(60);
+/// How long a thread without work stays.
+pub const POOL_IDLE: Duration = Duration::from_secs(10);
+/// Bytes of one read.
+pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one read that are tried on the caller's own thread, from the page cache alone.
+pub const READ_INLINE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one write.
+pub const WRITE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Entries of one batch of a listing, whatever the caller asks for.
+pub const ENTRIES_MAX: usize = 1024;
+/// Symbolic links followed in one path, as Linux's own bound.
+pub const LINKS_MAX: usize = 40;
+/// Staged files of one account on one storage that are looked at; an account with more loses the sight of some.
+pub const STAGED_MAX: usize = 10_000;
+/// An upload that nobody has written to for so long, in milliseconds, is shown to its account as a partial even
+/// though its session has not ended (its node may be gone).
+pub const QUIET_MILLIS: i64 = 10_000;
+/// Pieces of an upload written out of order that are remembered; with more, an interrupted upload is cut shorter.
+pub const PIECES_MAX: usize = 1024;
+/// After so many bytes an upload looks again at the room left on the storage.
+pub const ROOM_CHECK_BYTES: u64 = 16 * 1024 * 1024;
+/// Attempts at a staged name or folder that another node changes at the same moment.
+pub const ATTEMPTS_MAX: usize = 4;
+/// Files looked at by one cleaning of a storage; the next one goes on.
+pub const CLEAN_MAX: usize = 1_000_000;

@@ -1,0 +1,152 @@
+//! A bounded pool of threads for the blocking calls of one storage.
+//!
+//! Each storage has its own, so that one that hangs holds up nobody else. What the jobs do is left to the others.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::VfsError;
+use super::limits::{POOL_IDLE, POOL_JOBS_MAX, POOL_THREADS_MAX, POOL_WAIT};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads and the queue of one storage; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+            places: Arc::new(Semaphore::new(POOL_JOBS_MAX)),
+        }
+    }
+
+    /// Runs `job` on a thread of the pool. A caller that is dropped does not stop the job: its result is dropped on
+    /// the pool's thread.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, VfsError> + Send + 'static,
+    ) -> Result<T, VfsError> {
+        let gone = || VfsError::Io("the work on the storage ended without an answer; see the log".to_owned());
+        let place = match tokio::time::timeout(POOL_WAIT, self.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Err(gone()),
+            Err(_) => {
+                return Err(VfsError::Io(format!(
+                    "the storage has {POOL_JOBS_MAX} calls waiting and took none for {} s",
+                    POOL_WAIT.as_secs()
+                )));
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        self.submit(move || {
+            let result = job();
+            drop(place);
+            // Nobody waits any more: what was made is dropped here, off the async threads.
+            let _ = answer.send(result);
+        });
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Queues `job` and does not wait: for the end of files, whose number is bounded elsewhere.
+    pub(super) fn submit(&self, job: impl FnOnce() + Send + 'static) {
+        let mut state = self.shared.lock();
+        state.jobs.push_back(Box::new(job));
+        if state.idle > 0 && state.jobs.len() <= state.idle {
+            drop(state);
+            self.shared.wake.notify_one();
+        } else if state.threads < POOL_THREADS_MAX {
+            state.threads += 1;
+            drop(state);
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new().name("storage".to_owned());
+            if let Err(error) = thread.spawn(move || work(&shared)) {
+                tracing::error!(%error, "no thread could be started for a storage; its calls wait for the others");
+                self.shared.lock().threads -= 1;
+            }
+        }
+    }
+}
+
+/// The life of one thread: jobs until there was none for [`POOL_IDLE`].
+fn work(shared: &Shared) {
+    let mut state = shared.lock();
+    loop {
+        if let Some(job) = state.jobs.pop_front() {
+            drop(state);
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a call to a storage panicked; it was answered as failed");
+            }
+            state = shared.lock();
+            continue;
+        }
+        state.idle += 1;
+        let (woken, waited) = shared
+            .wake
+            .wait_timeout(state, POOL_IDLE)
+            .unwrap_or_else(PoisonError::into_inner);
+        state = woken;
+        state.idle -= 1;
+        if waited.timed_out() && state.jobs.is_empty() {
+            state.threads -= 1;
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn more_jobs_than_threads_are_all_done() {
+        let pool = Pool::new();
+        let jobs: Vec<_> = (0..200)
+            .map(|number| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.run(move || Ok(number)).await })
+            })
+            .collect();
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.await.unwrap(), Ok(number));
+        }
+        assert!(pool.shared.lock().threads <= POOL_THREADS_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_job_fails_that_call_alone() {
+        let pool = Pool::new();
+        let failed = pool.run::<()>(|| std::panic::panic_any("planted")).await;
+        assert!(matches!(failed, Err(VfsError::Io(_))));
+        assert_eq!(pool.run(|| Ok(7)).await, Ok(7));
+    }
+}

@@ -1,0 +1,123 @@
+//! Cleaning of staged files: a node's own leftovers at its start, and by age those of nodes that have left.
+//!
+//! Never because a node seems dead: it may come back, and its sessions with it.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, OFlags};
+
+use super::partial::names_in;
+use super::{RESERVED_ATTRIBUTE, Root, STAGING, StagedName, rename_in, state_at, told};
+use crate::catalog::{Object, Storage};
+use crate::vfs::limits::CLEAN_MAX;
+use crate::vfs::local;
+use crate::vfs::{Inner, VfsError};
+
+/// What a cleaning has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Interrupted uploads that are kept for resume from now on.
+    pub kept: u64,
+    /// Staged files removed.
+    pub removed: u64,
+}
+
+/// Puts this node's leftovers on one storage in order: each is kept or removed, as the storage says. Uploads that
+/// are open right now are left alone.
+pub(in crate::vfs) fn at_start(inner: &Inner, storage: &Object<Storage>) -> Result<Cleaned, VfsError> {
+    let mut cleaned = Cleaned::default();
+    let root = Root::open(&storage.spec.root)?;
+    for_each_account(&root, |folder| {
+        let own = names_in(folder, |name| name.node == inner.node && !name.kept)?;
+        for name in own {
+            if inner.held.by_file(&storage.name, &name).is_some() {
+                continue;
+            }
+            free_reserved(&root, folder, &name);
+            let empty = state_at(folder, &name.to_bytes()).is_ok_and(|seen| seen.attributes.size == 0);
+            if storage.spec.keep_interrupted && !empty {
+                let kept = StagedName {
+                    kept: true,
+                    ..name.clone()
+                };
+                cleaned.kept += u64::from(rename_in(folder, &name, &kept).is_ok());
+            } else {
+                cleaned.removed += u64::from(remove(folder, &name));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(cleaned)
+}
+
+/// Removes the staged files on one storage of nodes that are no members any more, and the kept ones of this node,
+/// once nobody has touched them for `age`.
+pub(in crate::vfs) fn departed(
+    inner: &Inner,
+    storage: &Object<Storage>,
+    members: &[u64],
+    age: Duration,
+) -> Result<Cleaned, VfsError> {
+    let mut cleaned = Cleaned::default();
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let root = Root::open(&storage.spec.root)?;
+    for_each_account(&root, |folder| {
+        let theirs = |name: &StagedName| !members.contains(&name.node) && name.node != inner.node;
+        let ours = |name: &StagedName| name.node == inner.node && name.kept;
+        for name in names_in(folder, |name| theirs(name) || ours(name))? {
+            let old = state_at(folder, &name.to_bytes())
+                .is_ok_and(|seen| inner.clock.now().0.saturating_sub(seen.changed.0) >= age);
+            if old {
+                free_reserved(&root, folder, &name);
+                cleaned.removed += u64::from(remove(folder, &name));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(cleaned)
+}
+
+fn remove(folder: &OwnedFd, name: &StagedName) -> bool {
+    rustix::fs::unlinkat(folder, name.to_bytes(), AtFlags::empty()).is_ok()
+}
+
+/// Runs `each` on every account's staging folder and takes empty ones away.
+fn for_each_account(root: &Root, mut each: impl FnMut(&OwnedFd) -> Result<(), VfsError>) -> Result<(), VfsError> {
+    let all = match root.open_at(STAGING, OFlags::PATH | OFlags::DIRECTORY, 0) {
+        Ok(all) => all,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(told("opening the staging folder", errno)),
+    };
+    let folders = local::entries(&all).map_err(|errno| told("reading the staging folder", errno))?;
+    for entry in folders.take(CLEAN_MAX) {
+        let entry = entry.map_err(|errno| told("reading the staging folder", errno))?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let rel = [STAGING, b"/", name.to_bytes()].concat();
+        let Ok(folder) = root.folder(&rel) else { continue };
+        each(&folder)?;
+        // Fails unless it is empty; a writer that needs it at this moment makes it again.
+        let _ = rustix::fs::unlinkat(&all, name, AtFlags::REMOVEDIR);
+    }
+    Ok(())
+}
+
+/// Takes back the empty file that reserved a name for a staged file whose node was killed.
+fn free_reserved(root: &Root, folder: &OwnedFd, name: &StagedName) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(folder, name.to_bytes(), flags, rustix::fs::Mode::empty()) else {
+        return;
+    };
+    let mut note = vec![0; 64 + crate::path::PATH_BYTES_MAX * 2];
+    let Ok(length) = rustix::fs::fgetxattr(&file, RESERVED_ATTRIBUTE, &mut note[..]) else {
+        return;
+    };
+    let mut parts = note[..length].splitn(3, |byte| *byte == b':');
+    let mut number = || u64::from_str_radix(std::str::from_utf8(parts.next()?).ok()?, 16).ok();
+    if let (Some(device), Some(inode)) = (number(), number()) {
+        super::release(root, parts.next().unwrap_or_default(), (device, inode));
+    }
+}

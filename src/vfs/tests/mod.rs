@@ -1,0 +1,14 @@
+//! Tests of the Vfs over real folders: two nodes share one storage, sessions of several accounts.
+//!
+//! Each row of the design's upload table has a test here that says it in its name.
+
+mod attributes;
+mod disk;
+mod house;
+mod links;
+mod listing;
+mod names;
+mod reads;
+mod resume;
+mod rights;
+mod uploads;
