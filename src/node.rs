@@ -55,7 +55,9 @@ impl Node {
 
         let options = StartOptions::new(config.cluster_folder(), config.peer_listen);
         let peers = Peers::new(registry.clone(), enforcement.clone());
-        let cluster = Cluster::<Catalog>::start(options, peers).await.map_err(|error| chain(&error))?;
+        let cluster = Cluster::<Catalog>::start(options, peers)
+            .await
+            .map_err(|error| chain(&error))?;
         let view: ViewSource = {
             let cluster = cluster.clone();
             Arc::new(move || cluster.view())
@@ -77,9 +79,18 @@ impl Node {
         let reconciler = Reconciler {
             view: view.clone(),
             revisions: cluster.revisions(),
-            sessions: Sessions { registry: registry.clone(), clock: clock.clone(), node: config.name.clone() },
+            sessions: Sessions {
+                registry: registry.clone(),
+                clock: clock.clone(),
+                node: config.name.clone(),
+            },
             host_keys: HostKeys::new(unseal(&cluster)),
-            ports: Ports::new(Arc::new(opener), journal.clone(), config.name.clone(), config.service_address),
+            ports: Ports::new(
+                Arc::new(opener),
+                journal.clone(),
+                config.name.clone(),
+                config.service_address,
+            ),
             enforced,
         };
         let reconciler = tokio::spawn({
@@ -101,9 +112,18 @@ impl Node {
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
         tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
 
-        journal.record(Event::NodeStarted { version: env!("CARGO_PKG_VERSION") });
+        journal.record(Event::NodeStarted {
+            version: env!("CARGO_PKG_VERSION"),
+        });
         tracing::info!(node = %config.name, id = %cluster.id(), version = env!("CARGO_PKG_VERSION"), "the node serves");
-        Ok(Self { cluster, registry, journal, stop, reconciler, tasks })
+        Ok(Self {
+            cluster,
+            registry,
+            journal,
+            stop,
+            reconciler,
+            tasks,
+        })
     }
 
     /// Resolves when the node must stop by itself, with the reason.
@@ -129,7 +149,9 @@ impl Node {
             let _ = tokio::time::timeout(limits::STOP_STEP_MAX, task).await;
         }
         self.cluster.stop().await;
-        self.journal.record(Event::NodeStopped { reason: reason.to_owned() });
+        self.journal.record(Event::NodeStopped {
+            reason: reason.to_owned(),
+        });
         self.journal.stop();
     }
 }
@@ -144,7 +166,10 @@ async fn first_state(cluster: &Cluster<Catalog>) {
     };
     if tokio::time::timeout(limits::ALONE_AFTER, current).await.is_err() {
         let revision = *cluster.revisions().borrow();
-        tracing::warn!(revision, "no leader was found: serving from the last configuration that this node has");
+        tracing::warn!(
+            revision,
+            "no leader was found: serving from the last configuration that this node has"
+        );
     }
 }
 
@@ -152,8 +177,15 @@ async fn first_state(cluster: &Cluster<Catalog>) {
 fn enforcement(enforced: watch::Receiver<Enforced>) -> Enforcement {
     Arc::new(move || {
         let now = enforced.borrow();
-        let failures = now.failures.iter().map(|(what, why)| format!("{what}: {why}")).collect();
-        EnforcementReport { revision: now.revision, failures }
+        let failures = now
+            .failures
+            .iter()
+            .map(|(what, why)| format!("{what}: {why}"))
+            .collect();
+        EnforcementReport {
+            revision: now.revision,
+            failures,
+        }
     })
 }
 
@@ -173,7 +205,12 @@ fn unseal(cluster: &Cluster<Catalog>) -> crate::reconcile::host_keys::Unseal {
     let cluster = cluster.clone();
     Arc::new(move |context, sealed| {
         let cluster = cluster.clone();
-        Box::pin(async move { cluster.unseal(&context, &sealed).await.map_err(|error| error.to_string()) })
+        Box::pin(async move {
+            cluster
+                .unseal(&context, &sealed)
+                .await
+                .map_err(|error| error.to_string())
+        })
     })
 }
 
@@ -193,7 +230,13 @@ fn health(
                 reasons.push("nothing is enforced yet: the node waits for its first state".to_owned());
             }
             if !cluster.view().services.is_empty() {
-                reasons.extend(enforced.borrow().failures.iter().map(|(what, why)| format!("{what}: {why}")));
+                reasons.extend(
+                    enforced
+                        .borrow()
+                        .failures
+                        .iter()
+                        .map(|(what, why)| format!("{what}: {why}")),
+                );
             }
             Readiness { reasons }
         }
@@ -221,5 +264,8 @@ fn health(
             })
         }
     };
-    NodeHealth { ready: Arc::new(ready), metrics: Arc::new(metrics) }
+    NodeHealth {
+        ready: Arc::new(ready),
+        metrics: Arc::new(metrics),
+    }
 }

@@ -30,11 +30,11 @@ pub mod node;
 pub mod outcome;
 #[allow(dead_code)]
 mod raft;
-#[allow(dead_code)]
-mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sim;
+#[allow(dead_code)]
+mod store;
 mod transport;
 
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};

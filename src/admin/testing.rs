@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argosy_cluster::{
-    ApplyContext, ClusterStatus, Committed, Member, NodeError, NodeId, PeerError, PeerService, ProposeError,
-    ReadError, RequestId, StateMachine,
+    ApplyContext, ClusterStatus, Committed, Member, NodeError, NodeId, PeerError, PeerService, ProposeError, ReadError,
+    RequestId, StateMachine,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -202,7 +202,9 @@ impl ClusterPort for FakeCluster {
         sealed: &'a [u8],
     ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, NodeError>> {
         Box::pin(async move {
-            let secret = sealed[4..].strip_prefix(context).ok_or(NodeError("another context".to_owned()))?;
+            let secret = sealed[4..]
+                .strip_prefix(context)
+                .ok_or(NodeError("another context".to_owned()))?;
             Ok(Zeroizing::new(secret[1..].iter().map(|byte| byte ^ 0x55).collect()))
         })
     }
@@ -284,7 +286,12 @@ impl Node {
         if let Some(origin) = origin {
             request.extensions_mut().insert(origin);
         }
-        let response = self.api.router().oneshot(request.map(axum::body::Body::from)).await.unwrap();
+        let response = self
+            .api
+            .router()
+            .oneshot(request.map(axum::body::Body::from))
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
@@ -302,7 +309,8 @@ impl Node {
             let (name, value) = header.split_once(": ").unwrap();
             request = request.header(name, value);
         }
-        self.send(request.body(body.to_owned()).unwrap(), Some(Origin::Local)).await
+        self.send(request.body(body.to_owned()).unwrap(), Some(Origin::Local))
+            .await
     }
 
     /// Puts a spec as root and expects it to be taken.

@@ -186,10 +186,7 @@ async fn failed_tries_wait_longer_each_time() {
         assert!(start.elapsed() >= Duration::from_millis(millis));
     }
     world.password("alice", "secret").await.unwrap();
-    assert_eq!(
-        world.authenticator.delay("alice", [10, 0, 0, 1].into()),
-        Duration::ZERO
-    );
+    assert_eq!(world.authenticator.delay("alice", [10, 0, 0, 1].into()), Duration::ZERO);
 }
 
 #[test]

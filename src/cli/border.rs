@@ -58,7 +58,9 @@ pub fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), String> 
         .map_err(fail)?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(fail)?;
     std::fs::rename(&staged, path).map_err(fail)?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(fail)
 }
 
 /// A fresh request id.
@@ -77,5 +79,10 @@ pub fn new_password() -> Result<Zeroizing<String>, String> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = Zeroizing::new([0; 20]);
     fill_random(bytes.as_mut())?;
-    Ok(Zeroizing::new(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()))
+    Ok(Zeroizing::new(
+        bytes
+            .iter()
+            .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+            .collect(),
+    ))
 }

@@ -41,12 +41,23 @@ pub struct DemoArgs {
 /// Runs the command.
 pub fn run(args: &DemoArgs) -> Result<(), String> {
     let (folder, temporary) = match &args.dir {
-        Some(dir) => (std::path::absolute(dir).map_err(|error| format!("--dir {}: {error}", dir.display()))?, false),
-        None => (std::env::temp_dir().join(format!("argosy-demo-{}", std::process::id())), true),
+        Some(dir) => (
+            std::path::absolute(dir).map_err(|error| format!("--dir {}: {error}", dir.display()))?,
+            false,
+        ),
+        None => (
+            std::env::temp_dir().join(format!("argosy-demo-{}", std::process::id())),
+            true,
+        ),
     };
     border::make_private_folder(&folder)?;
     let program = std::env::current_exe().map_err(|error| format!("this program's path is not known: {error}"))?;
-    let mut demo = Demo { args, folder: folder.clone(), program, nodes: Vec::new() };
+    let mut demo = Demo {
+        args,
+        folder: folder.clone(),
+        program,
+        nodes: Vec::new(),
+    };
     let result = demo.ports_are_free().and_then(|()| demo.run());
     let stopped = demo.stop();
     if temporary {
@@ -102,7 +113,11 @@ impl Demo<'_> {
     }
 
     fn ports_are_free(&self) -> Result<(), String> {
-        let ports = [("sftp", self.args.sftp_port), ("admin", self.args.admin_port), ("peer", self.args.peer_port)];
+        let ports = [
+            ("sftp", self.args.sftp_port),
+            ("admin", self.args.admin_port),
+            ("peer", self.args.peer_port),
+        ];
         for number in 1..=NODES {
             for (what, port) in ports {
                 let address: SocketAddr = ([127, 0, 0, number], port).into();
@@ -138,7 +153,10 @@ impl Demo<'_> {
         let mut command = self.command(&["init", "--sftp-port", &port]);
         command.args(self.place(1));
         let printed = finish(command, None)?;
-        let token = printed.lines().find_map(|line| line.strip_prefix("token: ")).unwrap_or_default();
+        let token = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("token: "))
+            .unwrap_or_default();
         border::write_file(&self.folder.join("admin-token"), format!("{token}\n").as_bytes(), 0o600)?;
         self.start(1)?;
         self.wait_until_ready(1)
@@ -146,7 +164,10 @@ impl Demo<'_> {
 
     fn make_next(&mut self, number: u8) -> Result<(), String> {
         let printed = finish(self.client(1, &["token", "create"]), None)?;
-        let token = printed.split_whitespace().find(|word| word.starts_with("argosy-join-")).unwrap_or_default();
+        let token = printed
+            .split_whitespace()
+            .find(|word| word.starts_with("argosy-join-"))
+            .unwrap_or_default();
         let mut command = self.command(&["join", "--token-stdin"]);
         command.args(self.place(number));
         finish(command, Some(token))?;
@@ -172,7 +193,15 @@ impl Demo<'_> {
         border::write_file(&public_file, format!("{public} demo\n").as_bytes(), 0o644)?;
         let secret = border::new_password()?;
         let key_file = public_file.display().to_string();
-        let create = ["account", "create", "demo", "--home-storage", "files", "--home-folder", "/demo"];
+        let create = [
+            "account",
+            "create",
+            "demo",
+            "--home-storage",
+            "files",
+            "--home-folder",
+            "/demo",
+        ];
         let mut command = self.client(1, &create);
         command.args(["--password-stdin", "--key-file", &key_file, "--wait"]);
         finish(command, Some(&secret))?;
@@ -183,10 +212,17 @@ impl Demo<'_> {
         let (folder, sftp, admin) = (self.folder.display(), self.args.sftp_port, self.args.admin_port);
         let password = std::fs::read_to_string(self.folder.join("demo-password")).unwrap_or_default();
         let program = self.program.display();
-        let victim = self.nodes.iter().find(|node| node.number == 3).map_or(0, |node| node.child.id());
+        let victim = self
+            .nodes
+            .iter()
+            .find(|node| node.number == 3)
+            .map_or(0, |node| node.child.id());
         println!();
         println!("Three nodes serve SFTP on 127.0.0.1, 127.0.0.2 and 127.0.0.3, port {sftp}.");
-        println!("Account `demo`, password {}, key {folder}/demo-key; files in {folder}/files.", password.trim());
+        println!(
+            "Account `demo`, password {}, key {folder}/demo-key; files in {folder}/files.",
+            password.trim()
+        );
         println!();
         println!("Try, in another terminal:");
         println!("  1. Move files through any node:");
@@ -205,7 +241,9 @@ impl Demo<'_> {
         println!("Admin API: https://127.0.0.1:{admin}/api/v1/status, bearer token in {folder}/admin-token,");
         println!("authority in {folder}/node-1/cluster/ca.crt. Logs: {folder}/node-N/log.txt.");
         println!("Ctrl-C stops the demo.");
-        std::io::stdout().flush().map_err(|error| format!("standard output: {error}"))
+        std::io::stdout()
+            .flush()
+            .map_err(|error| format!("standard output: {error}"))
     }
 
     /// Runs until Ctrl-C; says when a node has ended.
@@ -253,13 +291,28 @@ impl Demo<'_> {
     fn start(&mut self, number: u8) -> Result<(), String> {
         let path = self.data(number).join("log.txt");
         let fail = |error: std::io::Error| format!("{}: {error}", path.display());
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(fail)?;
         let mut command = self.command(&["serve"]);
-        command.arg("--data").arg(self.data(number)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .arg("--data")
+            .arg(self.data(number))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         // A group of its own: Ctrl-C reaches the demo, which then stops its nodes in order.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command.spawn().map_err(|error| format!("node-{number} could not be started: {error}"))?;
-        self.nodes.push(Running { number, child, ended: false });
+        let child = command
+            .spawn()
+            .map_err(|error| format!("node-{number} could not be started: {error}"))?;
+        self.nodes.push(Running {
+            number,
+            child,
+            ended: false,
+        });
         Ok(())
     }
 
@@ -269,7 +322,10 @@ impl Demo<'_> {
         loop {
             let node = self.nodes.iter_mut().find(|node| node.number == number);
             if let Some(status) = node.and_then(|node| node.child.try_wait().ok().flatten()) {
-                return Err(format!("node-{number} ended while starting ({status}); its log:\n{}", self.log_tail(number)));
+                return Err(format!(
+                    "node-{number} ended while starting ({status}); its log:\n{}",
+                    self.log_tail(number)
+                ));
             }
             let greets = std::net::TcpStream::connect_timeout(&address, LOOK_EVERY).is_ok_and(greets_as_ssh);
             if greets && finish(self.client(number, &["status"]), None).is_ok() {
@@ -318,7 +374,9 @@ impl Demo<'_> {
 fn greets_as_ssh(stream: std::net::TcpStream) -> bool {
     let mut line = String::new();
     stream.set_read_timeout(Some(Duration::from_secs(1))).is_ok()
-        && std::io::Read::take(BufReader::new(stream), 256).read_line(&mut line).is_ok()
+        && std::io::Read::take(BufReader::new(stream), 256)
+            .read_line(&mut line)
+            .is_ok()
         && line.starts_with("SSH-2.0-")
 }
 
@@ -326,7 +384,10 @@ fn greets_as_ssh(stream: std::net::TcpStream) -> bool {
 fn finish(mut command: Command, input: Option<&str>) -> Result<String, String> {
     let shown = format!("{:?}", command.get_args().take(3).collect::<Vec<_>>());
     let fail = |error: std::io::Error| format!("{shown}: {error}");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(fail)?;
     if let Some(mut stdin) = child.stdin.take()
         && let Some(input) = input
@@ -337,5 +398,8 @@ fn finish(mut command: Command, input: Option<&str>) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(format!("{shown} failed: {}", String::from_utf8_lossy(&output.stderr).trim_end()))
+    Err(format!(
+        "{shown} failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    ))
 }

@@ -88,7 +88,11 @@ pub fn run(data: &Path, args: &InitArgs) -> Result<(), String> {
         let _ = std::fs::remove_dir_all(config.cluster_folder());
     }
     let token = made?;
-    println!("Node `{}` is the first of a new cluster, in {}.", config.name, config.data.display());
+    println!(
+        "Node `{}` is the first of a new cluster, in {}.",
+        config.name,
+        config.data.display()
+    );
     println!("administrator: admin");
     println!("token: {token}");
     println!("The token is shown only now. Next:");
@@ -98,7 +102,11 @@ pub fn run(data: &Path, args: &InitArgs) -> Result<(), String> {
 
 fn make(config: &NodeConfig, sftp_port: u16) -> Result<String, String> {
     let folder = config.cluster_folder();
-    let options = InitOptions { folder, name: config.name.clone(), peer_address: config.peer_address };
+    let options = InitOptions {
+        folder,
+        name: config.name.clone(),
+        peer_address: config.peer_address,
+    };
     Cluster::<Catalog>::init(&options).map_err(|error| error.to_string())?;
     let runtime = border::runtime()?;
     let token = runtime.block_on(first_objects(config, sftp_port))?;
@@ -109,8 +117,9 @@ fn make(config: &NodeConfig, sftp_port: u16) -> Result<String, String> {
 /// Starts the cluster of one for as long as its first change takes.
 async fn first_objects(config: &NodeConfig, sftp_port: u16) -> Result<String, String> {
     let options = StartOptions::new(config.cluster_folder(), config.peer_listen);
-    let cluster =
-        Cluster::<Catalog>::start(options, Arc::new(border::NoPeers)).await.map_err(|error| error.to_string())?;
+    let cluster = Cluster::<Catalog>::start(options, Arc::new(border::NoPeers))
+        .await
+        .map_err(|error| error.to_string())?;
     let result = propose_first(&cluster, config, sftp_port).await;
     cluster.stop().await;
     result
@@ -121,7 +130,9 @@ async fn propose_first(cluster: &Cluster<Catalog>, config: &NodeConfig, sftp_por
     let (admin, token_name, key_name) = (name("admin")?, name("first")?, name("ed25519")?);
     let now = Clock::system().now();
     let (public, private) = auth::generate_host_key("ssh-ed25519")?;
-    let sealed = cluster.seal(&host_keys::context(&key_name), private.as_bytes()).map_err(|error| error.to_string())?;
+    let sealed = cluster
+        .seal(&host_keys::context(&key_name), private.as_bytes())
+        .map_err(|error| error.to_string())?;
     let secret = crate::admin::border::new_token()?;
     let host_key = HostKey {
         algorithm: "ssh-ed25519".to_owned(),
@@ -129,9 +140,16 @@ async fn propose_first(cluster: &Cluster<Catalog>, config: &NodeConfig, sftp_por
         sealed_private: sealed,
         created_at: now,
     };
-    let administrator = Administrator { enabled: true, role: Role::Owner, password: None };
-    let token =
-        ApiToken { administrator: admin.clone(), secret_hash: crate::admin::border::sha256(secret.as_bytes()), expires_at: None };
+    let administrator = Administrator {
+        enabled: true,
+        role: Role::Owner,
+        password: None,
+    };
+    let token = ApiToken {
+        administrator: admin.clone(),
+        secret_hash: crate::admin::border::sha256(secret.as_bytes()),
+        expires_at: None,
+    };
     let puts = vec![
         (name(SETTINGS_NAME)?, Spec::Settings(Settings::default())),
         (key_name.clone(), Spec::HostKey(host_key)),
@@ -140,9 +158,14 @@ async fn propose_first(cluster: &Cluster<Catalog>, config: &NodeConfig, sftp_por
         (token_name, Spec::ApiToken(token)),
     ];
     let command = Command {
-        actor: Actor::Root { node: config.name.clone() },
+        actor: Actor::Root {
+            node: config.name.clone(),
+        },
         at: now,
-        transaction: Transaction { puts, ..Transaction::default() },
+        transaction: Transaction {
+            puts,
+            ..Transaction::default()
+        },
     };
     let request = border::new_request_id()?;
     match cluster.propose(request, command, FIRST_CHANGE_MAX).await {

@@ -37,7 +37,11 @@ pub fn run(data: &Path, args: &JoinArgs, token: &str) -> Result<(), String> {
         }
     };
     write_config(&config)?;
-    println!("Node `{}` has id {id}, in {}. Next:", config.name, config.data.display());
+    println!(
+        "Node `{}` has id {id}, in {}. Next:",
+        config.name,
+        config.data.display()
+    );
     println!("  argosy serve --data {}", config.data.display());
     println!("It becomes a voter once it has caught up; `argosy status` shows it.");
     Ok(())

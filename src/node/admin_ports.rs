@@ -24,10 +24,19 @@ pub async fn open(
 ) -> Result<Vec<JoinHandle<()>>, String> {
     let socket = serve::bind_socket(&config.admin_socket()).map_err(|error| error.to_string())?;
     let listener = TcpListener::bind(config.admin_address).await.map_err(|error| {
-        format!("the admin port {} cannot be opened: {error}; see `admin_address` in argosy.toml", config.admin_address)
+        format!(
+            "the admin port {} cannot be opened: {error}; see `admin_address` in argosy.toml",
+            config.admin_address
+        )
     })?;
     let local = tokio::spawn(serve::serve_socket(socket, admin.router(), stop.clone()));
-    let remote = tokio::spawn(serve_remote(listener, admin.clone(), cluster.clone(), names(config), stop.clone()));
+    let remote = tokio::spawn(serve_remote(
+        listener,
+        admin.clone(),
+        cluster.clone(),
+        names(config),
+        stop.clone(),
+    ));
     Ok(vec![local, remote])
 }
 
@@ -56,11 +65,23 @@ async fn serve_remote(
 fn names(config: &NodeConfig) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), config.name.clone()];
     names.extend(rustix::system::uname().nodename().to_str().ok().map(str::to_owned));
-    let addresses = [config.admin_address.ip(), config.peer_address.ip(), config.service_address];
-    names.extend(addresses.into_iter().filter(|address| !address.is_unspecified()).map(|address| address.to_string()));
+    let addresses = [
+        config.admin_address.ip(),
+        config.peer_address.ip(),
+        config.service_address,
+    ];
+    names.extend(
+        addresses
+            .into_iter()
+            .filter(|address| !address.is_unspecified())
+            .map(|address| address.to_string()),
+    );
     names.push("127.0.0.1".to_owned());
     // A node's name may hold what a certificate's cannot.
-    names.retain(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte)));
+    names.retain(|name| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte))
+    });
     names.sort();
     names.dedup();
     names

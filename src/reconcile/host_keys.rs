@@ -35,7 +35,11 @@ pub struct HostKeys {
 impl HostKeys {
     /// With no key opened yet.
     pub fn new(unseal: Unseal) -> Self {
-        Self { unseal, opened: Opened::new(), revisions: BTreeMap::new() }
+        Self {
+            unseal,
+            opened: Opened::new(),
+            revisions: BTreeMap::new(),
+        }
     }
 
     /// The keys that are open.
@@ -71,7 +75,12 @@ impl HostKeys {
         let opening = (self.unseal)(context(name), sealed.to_vec());
         let secret = match tokio::time::timeout(limits::UNSEAL_WAIT, opening).await {
             Ok(opened) => opened?,
-            Err(_) => return Err(format!("no answer within {:?} from the members that hold its data key", limits::UNSEAL_WAIT)),
+            Err(_) => {
+                return Err(format!(
+                    "no answer within {:?} from the members that hold its data key",
+                    limits::UNSEAL_WAIT
+                ));
+            }
         };
         let text = std::str::from_utf8(&secret).map_err(|_| "the opened key is no text".to_owned())?;
         PrivateKey::from_openssh(text).map_err(|error| format!("the opened key is no OpenSSH private key: {error}"))

@@ -63,7 +63,10 @@ impl Reconciler {
         self.sessions.pass(&view);
         let mut failures = self.host_keys.pass(&view).await;
         failures.extend(self.ports.pass(&view, self.host_keys.opened()).await);
-        let now = Enforced { revision: view.revision, failures };
+        let now = Enforced {
+            revision: view.revision,
+            failures,
+        };
         self.enforced.send_if_modified(|before| {
             let changed = *before != now;
             *before = now;

@@ -54,7 +54,14 @@ pub struct Ports {
 impl Ports {
     /// With no port open.
     pub fn new(opener: Arc<dyn Opener>, journal: Journal, node: String, service_address: IpAddr) -> Self {
-        Self { opener, journal, node, service_address, open: BTreeMap::new(), failed: BTreeMap::new() }
+        Self {
+            opener,
+            journal,
+            node,
+            service_address,
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        }
     }
 
     /// Compares all ports once; gives what could not be opened, by service. A service without an opened host key is
@@ -91,8 +98,15 @@ impl Ports {
     fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, (SocketAddr, Vec<Arc<PrivateKey>>)> {
         let mut wanted = BTreeMap::new();
         for (name, object) in &view.services {
-            let Some(address) = object.spec.endpoint(&self.node, self.service_address) else { continue };
-            let keys: Vec<_> = object.spec.host_keys.iter().filter_map(|key| opened.get(key).cloned()).collect();
+            let Some(address) = object.spec.endpoint(&self.node, self.service_address) else {
+                continue;
+            };
+            let keys: Vec<_> = object
+                .spec
+                .host_keys
+                .iter()
+                .filter_map(|key| opened.get(key).cloned())
+                .collect();
             if keys.is_empty() {
                 let reason = "none of its host keys is usable; give it one: argosy host-key create".to_owned();
                 self.fail(name, address, reason);
@@ -110,9 +124,17 @@ impl Ports {
         match self.opener.open(name.clone(), address, source.clone()).await {
             Ok(open) => {
                 tracing::info!(service = %name, %address, "a port is open");
-                self.journal.record(Event::ServiceOpened { service: name.clone(), address });
+                self.journal.record(Event::ServiceOpened {
+                    service: name.clone(),
+                    address,
+                });
                 self.failed.remove(&name);
-                let mut port = Port { address, keys: source, shown: Vec::new(), open };
+                let mut port = Port {
+                    address,
+                    keys: source,
+                    shown: Vec::new(),
+                    open,
+                };
                 port.show(keys);
                 self.open.insert(name, port);
             }
@@ -125,7 +147,11 @@ impl Ports {
         let now = (address, reason);
         if self.failed.get(name) != Some(&now) {
             tracing::error!(service = %name, %address, reason = %now.1, "a port cannot be opened");
-            self.journal.record(Event::ServiceFailed { service: name.clone(), address, reason: now.1.clone() });
+            self.journal.record(Event::ServiceFailed {
+                service: name.clone(),
+                address,
+                reason: now.1.clone(),
+            });
             self.failed.insert(name.clone(), now);
         }
     }
@@ -134,8 +160,11 @@ impl Ports {
         if let Some(port) = self.open.remove(name) {
             port.open.close().await;
             tracing::info!(service = %name, address = %port.address, reason, "a port is closed");
-            let event =
-                Event::ServiceClosed { service: name.clone(), address: port.address, reason: reason.to_owned() };
+            let event = Event::ServiceClosed {
+                service: name.clone(),
+                address: port.address,
+                reason: reason.to_owned(),
+            };
             self.journal.record(event);
         }
     }
@@ -146,7 +175,8 @@ impl Port {
     fn show(&mut self, keys: Vec<Arc<PrivateKey>>) {
         let same = keys.len() == self.shown.len() && keys.iter().zip(&self.shown).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same && !keys.is_empty() {
-            self.keys.store(Arc::new(keys.iter().map(|key| PrivateKey::clone(key)).collect()));
+            self.keys
+                .store(Arc::new(keys.iter().map(|key| PrivateKey::clone(key)).collect()));
             self.shown = keys;
         }
     }
@@ -188,7 +218,10 @@ mod tests {
                 if self.taken.lock().unwrap().contains(&address) {
                     return Err("the address is in use".to_owned());
                 }
-                assert!(self.open.lock().unwrap().insert(address, keys).is_none(), "opened twice");
+                assert!(
+                    self.open.lock().unwrap().insert(address, keys).is_none(),
+                    "opened twice"
+                );
                 Ok(Box::new(Opened1(address, self.open.clone())) as Box<dyn OpenPort>)
             })
         }
@@ -233,7 +266,11 @@ mod tests {
         let before = world.open.lock().unwrap()[&at(22)].load_full();
         let rotated: Opened = [(main.clone(), key(2))].into();
         ports.pass(&first, &rotated).await;
-        assert_ne!(world.open.lock().unwrap()[&at(22)].load()[0], before[0], "a new key is shown on the same port");
+        assert_ne!(
+            world.open.lock().unwrap()[&at(22)].load()[0],
+            before[0],
+            "a new key is shown on the same port"
+        );
 
         world.taken.lock().unwrap().push(at(23));
         let moved = view(&[("sftp", Service::sftp(23, vec![main.clone()]))]);
@@ -254,7 +291,9 @@ mod tests {
         let world = Arc::new(World::default());
         let node = "node-1".to_owned();
         let mut ports = Ports::new(world.clone(), Journal::default(), node, "127.0.0.1".parse().unwrap());
-        let failures = ports.pass(&view(&[("sftp", Service::sftp(22, Vec::new()))]), &Opened::new()).await;
+        let failures = ports
+            .pass(&view(&[("sftp", Service::sftp(22, Vec::new()))]), &Opened::new())
+            .await;
         assert!(failures["service/sftp"].contains("host key"));
         assert!(world.open.lock().unwrap().is_empty());
     }

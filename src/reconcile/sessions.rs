@@ -31,7 +31,12 @@ impl Sessions {
 
     fn judge(&self, view: &View, session: &Session, now: crate::clock::UnixMillis) -> Result<(), CloseReason> {
         let enabled = view.services.get(&session.service).is_some_and(|service| {
-            service.spec.nodes.get(&self.node).and_then(|differs| differs.enabled).unwrap_or(service.spec.enabled)
+            service
+                .spec
+                .nodes
+                .get(&self.node)
+                .and_then(|differs| differs.enabled)
+                .unwrap_or(service.spec.enabled)
         });
         if !enabled {
             return Err(CloseReason::ServiceOff);

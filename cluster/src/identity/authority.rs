@@ -105,7 +105,10 @@ impl Authority {
         let certificate = params
             .signed_by(&pair, &issuer)
             .map_err(|e| failed("sign the server's certificate", e))?;
-        Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(pair.serialize_der())))
+        Ok((
+            certificate.der().clone(),
+            PrivatePkcs8KeyDer::from(pair.serialize_der()),
+        ))
     }
 }
 

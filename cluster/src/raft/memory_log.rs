@@ -54,7 +54,9 @@ impl Image {
     fn take(&mut self, step: &Step) {
         match step {
             Step::Vote(vote) => self.vote = Some(*vote),
-            Step::Append(entries) => self.entries.extend(entries.iter().map(|entry| (entry.0.index, entry.clone()))),
+            Step::Append(entries) => self
+                .entries
+                .extend(entries.iter().map(|entry| (entry.0.index, entry.clone()))),
             Step::Truncate(from) => drop(self.entries.split_off(from)),
             Step::Purge(upto) => {
                 self.entries = self.entries.split_off(&(upto.index + 1));
@@ -105,7 +107,9 @@ impl MemoryLog {
     fn sync(&self, upto: u64) {
         let mut disk = self.lock();
         let first = disk.steps - disk.unsynced.len() as u64;
-        let many = usize::try_from(upto.saturating_sub(first)).unwrap_or(0).min(disk.unsynced.len());
+        let many = usize::try_from(upto.saturating_sub(first))
+            .unwrap_or(0)
+            .min(disk.unsynced.len());
         let steps: Vec<Step> = disk.unsynced.drain(..many).collect();
         steps.iter().for_each(|step| disk.synced.take(step));
     }
@@ -140,7 +144,11 @@ impl<RT: AsyncRuntime> RaftLogReader<TypeConfig<RT>> for MemoryLog {
             Bound::Unbounded => 0,
         };
         let disk = self.lock();
-        let entries = disk.now.entries.range(from..).take_while(|(index, _)| range.contains(index));
+        let entries = disk
+            .now
+            .entries
+            .range(from..)
+            .take_while(|(index, _)| range.contains(index));
         entries
             .map(|(_, (log_id, blob))| convert::entry_in(log_id, blob.clone()).map_err(io::Error::other))
             .collect()
@@ -156,7 +164,13 @@ impl<RT: AsyncRuntime> RaftLogStorage<TypeConfig<RT>> for MemoryLog {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig<RT>>, io::Error> {
         let disk = self.lock();
-        let last = disk.now.entries.values().next_back().map(|(id, _)| *id).or(disk.now.purged);
+        let last = disk
+            .now
+            .entries
+            .values()
+            .next_back()
+            .map(|(id, _)| *id)
+            .or(disk.now.purged);
         Ok(LogState {
             last_purged_log_id: disk.now.purged.as_ref().map(convert::log_id_in),
             last_log_id: last.as_ref().map(convert::log_id_in),

@@ -42,7 +42,9 @@ impl StateMachine for Ledger {
     }
 
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
-        let operations = rows.map(|(_, value)| number("ledger row", value)).collect::<Result<_, _>>()?;
+        let operations = rows
+            .map(|(_, value)| number("ledger row", value))
+            .collect::<Result<_, _>>()?;
         Ok(Self { operations })
     }
 

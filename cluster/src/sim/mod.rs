@@ -66,5 +66,8 @@ fn a_disk_that_answers_before_it_syncs_is_caught() {
         };
         run(lying).is_err()
     });
-    assert!(caught.is_some(), "the planted bug was not found: the simulation proves nothing");
+    assert!(
+        caught.is_some(),
+        "the planted bug was not found: the simulation proves nothing"
+    );
 }

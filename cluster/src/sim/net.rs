@@ -90,7 +90,10 @@ impl Net {
     }
 
     pub fn link(&self, from: u64) -> Link {
-        Link { net: self.clone(), from }
+        Link {
+            net: self.clone(),
+            from,
+        }
     }
 
     /// How long one message takes, or `None` where it is lost.
@@ -134,7 +137,9 @@ impl Link {
             let (done, answer) = tokio::sync::oneshot::channel();
             let working = work(core);
             drop(scope.spawn(async move { drop(done.send(working.await)) }));
-            let answer = answer.await.map_err(|_| CallError::Broken("it was killed".to_owned()))?;
+            let answer = answer
+                .await
+                .map_err(|_| CallError::Broken("it was killed".to_owned()))?;
             self.hop(to, self.from).await;
             answer.map_err(|error| CallError::Broken(error.to_string()))
         };
@@ -145,7 +150,8 @@ impl Link {
 
 impl PeerTransport for Link {
     async fn call(&self, peer: &Peer, rpc: Rpc, body: Bytes, timeout: Duration) -> Result<Bytes, CallError> {
-        self.ask(peer, timeout, |core| async move { core.handle(rpc, body).await }).await
+        self.ask(peer, timeout, |core| async move { core.handle(rpc, body).await })
+            .await
     }
 
     async fn send_snapshot(

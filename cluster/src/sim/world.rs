@@ -85,14 +85,21 @@ impl World {
     async fn run(plan: Plan) -> Result<Report, String> {
         let mut world = Self {
             net: Net::new(plan.seed),
-            disks: NODES.map(|id| (id, Disk::new(plan.sync_takes, plan.disks_lie))).into_iter().collect(),
+            disks: NODES
+                .map(|id| (id, Disk::new(plan.sync_takes, plan.disks_lie)))
+                .into_iter()
+                .collect(),
             dice: Dice::new(plan.seed.wrapping_mul(31)),
             seen: Arc::default(),
         };
         world.form().await?;
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
-            let (net, seen, dice) = (world.net.clone(), world.seen.clone(), Dice::new(plan.seed ^ (client << 32)));
+            let (net, seen, dice) = (
+                world.net.clone(),
+                world.seen.clone(),
+                Dice::new(plan.seed ^ (client << 32)),
+            );
             clients.push(Scoped::spawn(write_for_ever(client, net, seen, dice)));
         }
         let watching = Scoped::spawn(watch(world.net.clone(), world.seen.clone()));
@@ -113,7 +120,10 @@ impl World {
         let first = self.core(1)?;
         first.found(info(1), 1, 1).await.map_err(|error| error.to_string())?;
         for id in [2, 3] {
-            first.add_learner(NodeId(id), info(id)).await.map_err(|error| error.to_string())?;
+            first
+                .add_learner(NodeId(id), info(id))
+                .await
+                .map_err(|error| error.to_string())?;
             first.promote(NodeId(id)).await.map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -159,7 +169,11 @@ impl World {
     }
 
     fn leader(&self) -> Option<u64> {
-        NODES.into_iter().find(|id| self.net.core(*id).is_some_and(|core| core.metrics().role == Role::Leader))
+        NODES.into_iter().find(|id| {
+            self.net
+                .core(*id)
+                .is_some_and(|core| core.metrics().role == Role::Leader)
+        })
     }
 
     /// One fault, some time, and its end.
@@ -197,15 +211,32 @@ impl World {
 
     /// Faults are off: writes go on, and all nodes come to the same ledger, which holds what was acknowledged.
     async fn check(&self) -> Result<Report, String> {
-        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).acknowledged.len();
+        let before = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .acknowledged
+            .len();
         let until = <Scoped as AsyncRuntime>::Instant::now() + Duration::from_secs(10);
-        while self.seen.lock().unwrap_or_else(PoisonError::into_inner).acknowledged.len() < before + 20 {
+        while self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .acknowledged
+            .len()
+            < before + 20
+        {
             if <Scoped as AsyncRuntime>::Instant::now() > until {
                 return Err("writes did not go on within 10 s after the last fault".to_owned());
             }
             Scoped::sleep(Duration::from_millis(20)).await;
         }
-        let acknowledged = self.seen.lock().unwrap_or_else(PoisonError::into_inner).acknowledged.clone();
+        let acknowledged = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .acknowledged
+            .clone();
         let applied_to = acknowledged.values().map(|(revision, _)| *revision).max().unwrap_or(0);
         for id in NODES {
             let core = self.core(id)?;
@@ -298,12 +329,16 @@ async fn watch(net: Net, seen: Arc<Mutex<Seen>>) {
             if metrics.role == Role::Leader {
                 let leader = *seen.leaders.entry(metrics.term).or_insert(id);
                 if leader != id {
-                    seen.wrong.push(format!("nodes {leader} and {id} both lead term {}", metrics.term));
+                    seen.wrong
+                        .push(format!("nodes {leader} and {id} both lead term {}", metrics.term));
                 }
             }
             let hash = *seen.hashes.entry(metrics.applied).or_insert(metrics.state_hash);
             if hash != metrics.state_hash {
-                seen.wrong.push(format!("node {id} has another state than others at index {}", metrics.applied));
+                seen.wrong.push(format!(
+                    "node {id} has another state than others at index {}",
+                    metrics.applied
+                ));
             }
             seen.snapshots = seen.snapshots.max(metrics.snapshot);
             if let Some(reason) = core.fatal().reason() {

@@ -42,7 +42,11 @@ fn what_comes_in_goes_out_and_can_come_in_again() {
                 "sources": ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"], "sessions_max": 4,
             }),
         ),
-        (Kind::Administrator, "anna", json!({ "role": "operator", "enabled": true })),
+        (
+            Kind::Administrator,
+            "anna",
+            json!({ "role": "operator", "enabled": true }),
+        ),
         (
             Kind::Service,
             "sftp",
@@ -119,37 +123,121 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
     account(json!({ "enabled": "yes" }), "spec.enabled", "boolean");
     account(json!({ "expires_at": "tomorrow" }), "spec.expires_at", "not a time");
     account(json!({ "expires_at": 17 }), "spec.expires_at", "expected a string");
-    account(json!({ "password": "planted" }), "spec.password", "from 8 to 1024 bytes");
-    account(json!({ "password": "p".repeat(1025) }), "spec.password", "from 8 to 1024 bytes");
+    account(
+        json!({ "password": "planted" }),
+        "spec.password",
+        "from 8 to 1024 bytes",
+    );
+    account(
+        json!({ "password": "p".repeat(1025) }),
+        "spec.password",
+        "from 8 to 1024 bytes",
+    );
     account(json!({ "password": "planted\nplanted" }), "spec.password", "line break");
-    account(json!({ "password": ["planted secret"] }), "spec.password", "must be a text, not a list");
+    account(
+        json!({ "password": ["planted secret"] }),
+        "spec.password",
+        "must be a text, not a list",
+    );
     account(json!({ "keys": line }), "spec.keys", "must be a list, not a text");
     account(json!({ "keys": ["planted"] }), "spec.keys[0].key", "not a public key");
-    account(json!({ "keys": [{ "key": 7 }] }), "spec.keys[0].key", "expected a string");
+    account(
+        json!({ "keys": [{ "key": 7 }] }),
+        "spec.keys[0].key",
+        "expected a string",
+    );
     account(json!({ "keys": [{}] }), "spec.keys[0].key", "is missing");
-    account(json!({ "keys": [{ "key": "../../etc/shadow" }] }), "spec.keys[0].key", "not a public key");
-    account(json!({ "keys": [{ "key": line, "x": 1 }] }), "spec.keys[0].x", "not a known field");
-    account(json!({ "keys": [{ "key": line, "comment": "a\u{1b}b" }] }), "spec.keys[0].comment", "control");
+    account(
+        json!({ "keys": [{ "key": "../../etc/shadow" }] }),
+        "spec.keys[0].key",
+        "not a public key",
+    );
+    account(
+        json!({ "keys": [{ "key": line, "x": 1 }] }),
+        "spec.keys[0].x",
+        "not a known field",
+    );
+    account(
+        json!({ "keys": [{ "key": line, "comment": "a\u{1b}b" }] }),
+        "spec.keys[0].comment",
+        "control",
+    );
     account(json!({ "keys": [line, line] }), "spec.keys[1]", "already");
-    account(json!({ "keys": vec![line.clone(); 101] }), "spec.keys", "101 entries, over the limit of 100");
+    account(
+        json!({ "keys": vec![line.clone(); 101] }),
+        "spec.keys",
+        "101 entries, over the limit of 100",
+    );
     account(json!({ "home": { "folder": "/a" } }), "spec.home.storage", "is missing");
-    account(json!({ "home": { "storage": "..", "folder": "/a" } }), "spec.home.storage", "folders");
+    account(
+        json!({ "home": { "storage": "..", "folder": "/a" } }),
+        "spec.home.storage",
+        "folders",
+    );
     account(json!({ "home": { "storage": "a\nb" } }), "spec.home.storage", "U+000A");
-    account(json!({ "home": { "storage": "s", "folder": "/../etc" } }), "spec.home.folder", "holds `.` or `..`");
-    account(json!({ "home": { "storage": "s", "folder": "a" } }), "spec.home.folder", "must begin with `/`");
-    account(json!({ "home": { "storage": "s", "folder": "/a\nb" } }), "spec.home.folder", "control character");
-    account(json!({ "home": { "storage": "s", "folder": format!("/{}", "x".repeat(256)) } }), "spec.home.folder", "255");
-    account(json!({ "home": { "storage": "s", "at": "/" } }), "spec.home.at", "not a known field");
-    account(json!({ "mounts": [{ "at": "/", "storage": "s" }] }), "spec.mounts[0].at", "the place of `home`");
-    account(json!({ "mounts": [{ "storage": "s" }] }), "spec.mounts[0].at", "is missing");
+    account(
+        json!({ "home": { "storage": "s", "folder": "/../etc" } }),
+        "spec.home.folder",
+        "holds `.` or `..`",
+    );
+    account(
+        json!({ "home": { "storage": "s", "folder": "a" } }),
+        "spec.home.folder",
+        "must begin with `/`",
+    );
+    account(
+        json!({ "home": { "storage": "s", "folder": "/a\nb" } }),
+        "spec.home.folder",
+        "control character",
+    );
+    account(
+        json!({ "home": { "storage": "s", "folder": format!("/{}", "x".repeat(256)) } }),
+        "spec.home.folder",
+        "255",
+    );
+    account(
+        json!({ "home": { "storage": "s", "at": "/" } }),
+        "spec.home.at",
+        "not a known field",
+    );
+    account(
+        json!({ "mounts": [{ "at": "/", "storage": "s" }] }),
+        "spec.mounts[0].at",
+        "the place of `home`",
+    );
+    account(
+        json!({ "mounts": [{ "storage": "s" }] }),
+        "spec.mounts[0].at",
+        "is missing",
+    );
     let twice = json!({ "mounts": [{ "at": "/a", "storage": "s" }, { "at": "/a/", "storage": "t" }] });
     account(twice, "spec.mounts[1].at", "already");
     let grant = |grant: Value| json!({ "mounts": [{ "at": "/a", "storage": "s", "grants": [grant] }] });
-    account(grant(json!({ "path": "/ab" })), "spec.mounts[0].grants[0].path", "outside its mount");
-    account(grant(json!({ "path": "/a", "allow": ["fly"] })), "spec.mounts[0].grants[0].allow[0]", "no operation");
-    account(grant(json!({ "may": [] })), "spec.mounts[0].grants[0].may", "not a known field");
-    account(json!({ "sources": ["10.0.0.0/33"] }), "spec.sources[0]", "neither a network");
-    account(json!({ "sources": ["10.0.0.1/8"] }), "spec.sources[0]", "10.0.0.0/8 may be meant");
+    account(
+        grant(json!({ "path": "/ab" })),
+        "spec.mounts[0].grants[0].path",
+        "outside its mount",
+    );
+    account(
+        grant(json!({ "path": "/a", "allow": ["fly"] })),
+        "spec.mounts[0].grants[0].allow[0]",
+        "no operation",
+    );
+    account(
+        grant(json!({ "may": [] })),
+        "spec.mounts[0].grants[0].may",
+        "not a known field",
+    );
+    account(
+        json!({ "sources": ["10.0.0.0/33"] }),
+        "spec.sources[0]",
+        "neither a network",
+    );
+    account(
+        json!({ "sources": ["10.0.0.1/8"] }),
+        "spec.sources[0]",
+        "10.0.0.0/8 may be meant",
+    );
     account(json!({ "sources": [8] }), "spec.sources[0]", "must be a text");
     account(json!({ "sessions_max": 0 }), "spec.sessions_max", "from 1 to");
     account(json!({ "sessions_max": -1 }), "spec.sessions_max", "from 1 to");
@@ -158,25 +246,77 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
     check(Kind::Administrator, json!({}), "spec.role", "is missing");
     check(Kind::Administrator, json!({ "role": "god" }), "spec.role", "viewer");
     check(Kind::ApiToken, json!({}), "spec.administrator", "is missing");
-    check(Kind::ApiToken, json!({ "administrator": "a/b" }), "spec.administrator", "separates");
-    check(Kind::ApiToken, json!({ "administrator": "a", "secret": "planted" }), "spec.secret", "not a known field");
+    check(
+        Kind::ApiToken,
+        json!({ "administrator": "a/b" }),
+        "spec.administrator",
+        "separates",
+    );
+    check(
+        Kind::ApiToken,
+        json!({ "administrator": "a", "secret": "planted" }),
+        "spec.secret",
+        "not a known field",
+    );
 
     let service = |spec: Value, field: &str, word: &str| check(Kind::Service, spec, field, word);
     service(json!({ "host_keys": ["k"] }), "spec.port", "is missing");
     service(json!({ "port": 0, "host_keys": ["k"] }), "spec.port", "from 1 to 65535");
-    service(json!({ "port": 65536, "host_keys": ["k"] }), "spec.port", "from 1 to 65535");
+    service(
+        json!({ "port": 65536, "host_keys": ["k"] }),
+        "spec.port",
+        "from 1 to 65535",
+    );
     service(json!({ "port": "22", "host_keys": ["k"] }), "spec.port", "invalid type");
     service(json!({ "port": 22 }), "spec.host_keys", "needs a host key");
-    service(json!({ "port": 22, "host_keys": ["k"], "kind": "telnet" }), "spec.kind", "unknown variant");
-    service(json!({ "port": 22, "host_keys": ["k"], "banner": "\u{1b}[2J" }), "spec.banner", "control");
-    service(json!({ "port": 22, "host_keys": ["k"], "banner": "x".repeat(4097) }), "spec.banner", "4096");
-    service(json!({ "port": 22, "host_keys": ["k"], "sessions_max": 0 }), "spec.sessions_max", "from 1 to");
-    service(json!({ "port": 22, "host_keys": ["k"], "address": "nowhere" }), "spec.address", "IP address");
-    service(json!({ "port": 22, "host_keys": ["k"], "nodes": { "a/b": {} } }), "spec.nodes", "separates");
-    service(json!({ "port": 22, "host_keys": ["k"], "nodes": { "a": { "x": 1 } } }), "spec.nodes.a.x", "not a known");
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "kind": "telnet" }),
+        "spec.kind",
+        "unknown variant",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "banner": "\u{1b}[2J" }),
+        "spec.banner",
+        "control",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "banner": "x".repeat(4097) }),
+        "spec.banner",
+        "4096",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "sessions_max": 0 }),
+        "spec.sessions_max",
+        "from 1 to",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "address": "nowhere" }),
+        "spec.address",
+        "IP address",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "nodes": { "a/b": {} } }),
+        "spec.nodes",
+        "separates",
+    );
+    service(
+        json!({ "port": 22, "host_keys": ["k"], "nodes": { "a": { "x": 1 } } }),
+        "spec.nodes.a.x",
+        "not a known",
+    );
 
-    check(Kind::HostKey, json!({ "algorithm": "dsa" }), "spec.algorithm", "must be `ed25519`");
-    check(Kind::HostKey, json!({ "private": "planted" }), "spec.private", "not a private key");
+    check(
+        Kind::HostKey,
+        json!({ "algorithm": "dsa" }),
+        "spec.algorithm",
+        "must be `ed25519`",
+    );
+    check(
+        Kind::HostKey,
+        json!({ "private": "planted" }),
+        "spec.private",
+        "not a private key",
+    );
     check(Kind::HostKey, json!({ "private": 1 }), "spec.private", "must be a text");
 
     let storage = |root: &str, word: &str| check(Kind::Storage, json!({ "root": root }), "spec.root", word);
@@ -186,18 +326,40 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
     storage("/srv\n", "control");
     storage(&format!("/{}", "x".repeat(5000)), "limit");
     check(Kind::Storage, json!({}), "spec.root", "is missing");
-    check(Kind::Storage, json!({ "root": "/a", "durability": "some" }), "spec.durability", "strict");
-    check(Kind::Storage, json!({ "root": "/a", "reserve_bytes": -1 }), "spec.reserve_bytes", "invalid value");
+    check(
+        Kind::Storage,
+        json!({ "root": "/a", "durability": "some" }),
+        "spec.durability",
+        "strict",
+    );
+    check(
+        Kind::Storage,
+        json!({ "root": "/a", "reserve_bytes": -1 }),
+        "spec.reserve_bytes",
+        "invalid value",
+    );
 
-    check(Kind::Settings, json!({ "login_delay_millis": 600_001 }), "spec.login_delay_millis", "from 0 to");
+    check(
+        Kind::Settings,
+        json!({ "login_delay_millis": 600_001 }),
+        "spec.login_delay_millis",
+        "from 0 to",
+    );
     let shorter = json!({ "login_delay_millis": 1000, "login_delay_max_millis": 999 });
     check(Kind::Settings, shorter, "spec.login_delay_max_millis", "from 1000 to");
-    check(Kind::Settings, json!({ "staged_age_max_seconds": 1 }), "spec.staged_age_max_seconds", "from 3600");
+    check(
+        Kind::Settings,
+        json!({ "staged_age_max_seconds": 1 }),
+        "spec.staged_age_max_seconds",
+        "from 3600",
+    );
 }
 
 #[test]
 fn settings_have_one_name() {
-    let problem = build_one(&Node::new(), Kind::Settings, "other", json!({})).err().unwrap();
+    let problem = build_one(&Node::new(), Kind::Settings, "other", json!({}))
+        .err()
+        .unwrap();
     assert!(problem.detail.contains("must be `cluster`"), "{}", problem.detail);
 }
 
