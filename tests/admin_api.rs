@@ -122,7 +122,7 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
     Account::create(&cluster);
     let api = cluster.api(0);
     let account = "/api/v1/account/new";
-    let large = format!("{{\"enabled\":true,\"pad\":\"{}\"}}", "x".repeat(5 << 20));
+    let large = format!("{{\"spec\":{{\"pad\":\"{}\"}}}}", "x".repeat(5 << 20));
     let deep = "[".repeat(100_000);
     check(
         &api,
@@ -138,12 +138,18 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
                 "an unknown field",
                 "PUT",
                 account,
-                r#"{"enabled":true,"homme":"/x"}"#,
+                r#"{"spec":{"enabled":true,"homme":"/x"}}"#,
                 &[400, 422],
             ),
-            row("a wrong type", "PUT", account, r#"{"enabled":"yes"}"#, &[400, 422]),
+            row(
+                "a wrong type",
+                "PUT",
+                account,
+                r#"{"spec":{"enabled":"yes"}}"#,
+                &[400, 422],
+            ),
             row("a body over the limit", "PUT", account, large, &[413]),
-            row("an unknown kind", "PUT", "/api/v1/nothing/x", "{}", &[404]),
+            row("an unknown kind", "PUT", "/api/v1/nothing/x", r#"{"spec":{}}"#, &[404]),
             row("no such object", "GET", "/api/v1/account/nobody", "", &[404]),
             row(
                 "no such object to delete",
@@ -152,23 +158,23 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
                 "",
                 &[404],
             ),
-            row("a method that is not there", "PATCH", account, "{}", &[405]),
+            row("a method that is not there", "PATCH", account, r#"{"spec":{}}"#, &[405]),
             row(
                 "an unknown option",
                 "PUT",
                 "/api/v1/account/new?wiat=enforced",
-                "{}",
+                r#"{"spec":{}}"#,
                 &[400],
             ),
             row(
                 "an option with a wrong value",
                 "PUT",
                 "/api/v1/account/new?wait=yes",
-                "{}",
+                r#"{"spec":{}}"#,
                 &[400, 422],
             ),
-            row("a request id that is none", "PUT", account, "{}", &[400]).with("x-request-id", "42"),
-            row("an If-Match that is none", "PUT", account, "{}", &[400]).with("if-match", "seven"),
+            row("a request id that is none", "PUT", account, r#"{"spec":{}}"#, &[400]).with("x-request-id", "42"),
+            row("an If-Match that is none", "PUT", account, r#"{"spec":{}}"#, &[400]).with("if-match", "seven"),
             row(
                 "a close of what is no session",
                 "POST",
@@ -209,7 +215,7 @@ fn a_bad_name_is_refused_with_the_reason() {
         "zero\u{200b}",
         &long,
     ];
-    let rows = names.map(|name| row("a bad name", "PUT", &path_of(name), "{}", &[400, 404, 422]));
+    let rows = names.map(|name| row("a bad name", "PUT", &path_of(name), r#"{"spec":{}}"#, &[400, 404, 422]));
     check(&api, &api, rows.into());
     // Names that only look dangerous are data.
     for name in ["' OR 1=1 --", "%2e%2e", "<script>", "ü", "a b"] {
@@ -224,8 +230,24 @@ fn a_value_that_cannot_be_right_is_refused() {
     let cluster = Cluster::start(1);
     let api = cluster.api(0);
     let account = Account::create(&cluster);
-    let put = |what, spec: Value| row(what, "PUT", "/api/v1/account/new", spec.to_string(), &[400, 422]);
-    let service = |what, spec: Value| row(what, "PUT", "/api/v1/service/new", spec.to_string(), &[400, 422]);
+    let put = |what, spec: Value| {
+        row(
+            what,
+            "PUT",
+            "/api/v1/account/new",
+            json!({"spec": spec}).to_string(),
+            &[400, 422],
+        )
+    };
+    let service = |what, spec: Value| {
+        row(
+            what,
+            "PUT",
+            "/api/v1/service/new",
+            json!({"spec": spec}).to_string(),
+            &[400, 422],
+        )
+    };
     let files = |folder: &str| json!({"home": {"storage": "files", "folder": folder}});
     check(
         &api,
@@ -277,35 +299,35 @@ fn a_value_that_cannot_be_right_is_refused() {
                 "a relative root",
                 "PUT",
                 "/api/v1/storage/new",
-                r#"{"root":"srv"}"#,
+                r#"{"spec":{"root":"srv"}}"#,
                 &[400, 422],
             ),
             row(
                 "a root with ..",
                 "PUT",
                 "/api/v1/storage/new",
-                r#"{"root":"/srv/../etc"}"#,
+                r#"{"spec":{"root":"/srv/../etc"}}"#,
                 &[400, 422],
             ),
             row(
                 "a private key that is none",
                 "PUT",
                 "/api/v1/host-key/new",
-                r#"{"private":"x"}"#,
+                r#"{"spec":{"private":"x"}}"#,
                 &[400, 422],
             ),
             row(
                 "a role that is none",
                 "PUT",
                 "/api/v1/administrator/new",
-                r#"{"role":"god"}"#,
+                r#"{"spec":{"role":"god"}}"#,
                 &[400, 422],
             ),
             row(
                 "a token for nobody",
                 "PUT",
                 "/api/v1/api-token/new",
-                r#"{"administrator":"no"}"#,
+                r#"{"spec":{"administrator":"no"}}"#,
                 &[400, 422],
             ),
             row("a storage in use", "DELETE", "/api/v1/storage/files", "", &[409]),
@@ -328,14 +350,28 @@ fn a_change_of_what_was_changed_meanwhile_is_refused() {
         &api,
         &api,
         vec![
-            row("a wrong If-Match", "PUT", &path, changed.to_string(), &[412]).with("if-match", "\"1\""),
+            row(
+                "a wrong If-Match",
+                "PUT",
+                &path,
+                json!({"spec": changed}).to_string(),
+                &[412],
+            )
+            .with("if-match", "\"1\""),
             row("a wrong If-Match on delete", "DELETE", &path, "", &[412]).with("if-match", "\"1\""),
-            row("a create of what exists", "PUT", &path, changed.to_string(), &[412]).with("if-none-match", "*"),
+            row(
+                "a create of what exists",
+                "PUT",
+                &path,
+                json!({"spec": changed}).to_string(),
+                &[412],
+            )
+            .with("if-none-match", "*"),
             row(
                 "a change of what does not exist",
                 "PUT",
                 "/api/v1/account/no",
-                "{}",
+                r#"{"spec":{}}"#,
                 &[404, 412],
             )
             .with("if-match", "*"),
@@ -353,7 +389,15 @@ fn every_route_asks_for_a_token_and_for_its_role() {
     let cluster = Cluster::start(1);
     let owner = cluster.api(0);
     let (viewer, operator) = (with_role(&cluster, "viewer"), with_role(&cluster, "operator"));
-    let writes = |kind: &str| row("a write", "PUT", &format!("/api/v1/{kind}/new"), "{}", &[403]);
+    let writes = |kind: &str| {
+        row(
+            "a write",
+            "PUT",
+            &format!("/api/v1/{kind}/new"),
+            r#"{"spec":{}}"#,
+            &[403],
+        )
+    };
     check(&owner, &viewer, KINDS.map(writes).into());
     check(&owner, &operator, KINDS[1..].iter().map(|kind| writes(kind)).collect());
     let smuggled = json!({"objects": [{"kind": "administrator", "name": "mallory", "spec": {"role": "owner"}}]});
@@ -393,7 +437,13 @@ fn every_route_asks_for_a_token_and_for_its_role() {
         check(
             &owner,
             &asking,
-            vec![row("a write", "PUT", "/api/v1/account/new", "{}", &[401, 429])],
+            vec![row(
+                "a write",
+                "PUT",
+                "/api/v1/account/new",
+                r#"{"spec":{}}"#,
+                &[401, 429],
+            )],
         );
     }
     check(

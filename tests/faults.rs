@@ -27,13 +27,13 @@ fn write_changes(cluster: &Cluster, writer: usize, stop: &AtomicBool, acked: &Mu
         let name = format!("w{writer}-{}", number % 40);
         let value = number + 1;
         let id = format!("{:016x}{number:016x}", writer + 1);
-        let body = serde_json::to_vec(&json!({"sessions_max": value})).unwrap();
+        let spec = json!({"sessions_max": value});
         let sent = Instant::now();
         let until = sent + Duration::from_secs(20);
         for at in (writer..).map(|turn| turn % cluster.nodes.len()) {
             let api = cluster.api(at).with_limit(Duration::from_secs(3));
             let path = format!("/api/v1/account/{name}");
-            if let Ok(answer) = api.ask("PUT", &path, &[("x-request-id", &id)], &body) {
+            if let Ok(answer) = api.try_put(&path, &[("x-request-id", &id)], &spec) {
                 if answer.status == 200 {
                     let answered = Instant::now();
                     acked.lock().unwrap().push(Acked {
@@ -232,7 +232,7 @@ fn a_stopped_leader_hands_over_and_a_follower_restarts_without_a_gap() {
         let begun = Instant::now();
         eventually("a change after the leader was stopped", Duration::from_secs(5), || {
             let api = cluster.api(other).with_limit(Duration::from_secs(2));
-            let answer = api.ask("PUT", &account.path(), &[], account.spec.to_string().as_bytes())?;
+            let answer = api.try_put(&account.path(), &[], &account.spec)?;
             if answer.status == 200 {
                 Ok(())
             } else {
@@ -270,13 +270,8 @@ fn a_change_answered_as_unknown_is_never_answered_as_failed() {
     }
     // The same request, repeated, ends in one change, whatever became of the first try.
     eventually("the repeated request is made", limits::START, || {
-        let body = spec.to_string();
-        let answer = cluster.api(others[0]).ask(
-            "PUT",
-            "/api/v1/account/unknown",
-            &[("x-request-id", id)],
-            body.as_bytes(),
-        )?;
+        let api = cluster.api(others[0]);
+        let answer = api.try_put("/api/v1/account/unknown", &[("x-request-id", id)], &spec)?;
         if answer.status == 200 {
             Ok(())
         } else {

@@ -69,7 +69,7 @@ fn the_last_of_three_nodes_serves_stays_ready_and_refuses_changes_at_once() {
         cluster.nodes[at].start();
     }
     eventually("changes are taken again", limits::START, || {
-        let answer = cluster.api(last).ask("PUT", "/api/v1/account/late", &[], b"{}")?;
+        let answer = cluster.api(last).try_put("/api/v1/account/late", &[], &json!({}))?;
         if answer.status == 200 {
             Ok(())
         } else {
@@ -165,7 +165,7 @@ fn a_node_that_was_frozen_while_leading_does_not_take_changes_as_leader() {
     cluster.nodes[old].freeze();
     eventually("another leader takes changes", Duration::from_secs(10), || {
         let api = cluster.api(other).with_limit(Duration::from_secs(2));
-        let answer = api.ask("PUT", "/api/v1/account/contested", &[], br#"{"sessions_max": 2}"#)?;
+        let answer = api.try_put("/api/v1/account/contested", &[], &json!({"sessions_max": 2}))?;
         if answer.status == 200 {
             Ok(())
         } else {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Object, Operation, Storage, View};
+use crate::catalog::{Object, Operation, Storage};
 use crate::clock::{Clock, UnixMillis};
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
@@ -44,8 +44,7 @@ use staged::held::Held;
 
 pub use staged::clean::Cleaned;
 
-/// Gives the latest applied view; read at each use.
-pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
+pub use crate::catalog::ViewSource;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

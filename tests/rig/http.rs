@@ -75,17 +75,23 @@ impl Api {
             .unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
-    /// PUT of a JSON body.
+    /// PUT of an object's spec.
     #[track_caller]
-    pub fn put(&self, path: &str, body: &Value) -> Answer {
-        self.put_with(path, &[], body)
+    pub fn put(&self, path: &str, spec: &Value) -> Answer {
+        self.put_with(path, &[], spec)
     }
 
-    /// PUT of a JSON body with header fields.
+    /// PUT of an object's spec, with header fields.
     #[track_caller]
-    pub fn put_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        self.ask("PUT", path, headers, &serde_json::to_vec(body).unwrap())
+    pub fn put_with(&self, path: &str, headers: &[(&str, &str)], spec: &Value) -> Answer {
+        self.try_put(path, headers, spec)
             .unwrap_or_else(|error| panic!("PUT {path}: {error}"))
+    }
+
+    /// PUT of an object's spec; an error when no whole answer came.
+    pub fn try_put(&self, path: &str, headers: &[(&str, &str)], spec: &Value) -> Result<Answer, String> {
+        let body = serde_json::json!({ "spec": spec }).to_string();
+        self.ask("PUT", path, headers, body.as_bytes())
     }
 
     /// POST of a JSON body.
