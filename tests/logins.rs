@@ -168,7 +168,7 @@ fn service(cluster: &Cluster, name: &str, port: u16, limits: Value) {
 #[test]
 fn who_does_not_sign_in_within_the_grace_time_is_cut_off_even_while_sending() {
     let shared = shared();
-    let port = SFTP_PORT + 20;
+    let port = SFTP_PORT + 120;
     service(&shared, "grace", port, json!({"login_grace_seconds": 2}));
     let account = Account::create(&shared);
     for stage in ["before-version", "after-keys"] {
@@ -195,7 +195,7 @@ fn who_does_not_sign_in_within_the_grace_time_is_cut_off_even_while_sending() {
 #[test]
 fn a_session_without_a_byte_is_closed_after_the_idle_time() {
     let shared = shared();
-    let port = SFTP_PORT + 21;
+    let port = SFTP_PORT + 121;
     service(
         &shared,
         "idle",
@@ -222,13 +222,17 @@ fn an_audit_of_the_port_finds_no_weak_algorithm() {
         .arg("-p")
         .arg(SFTP_PORT.to_string())
         .arg(node.address.to_string());
-    let done = process::run(command, b"").ok();
+    let done = process::run(command, b"");
+    // Clients that know no post-quantum exchange (OpenSSH before 9.9 among them) need the classic ones behind the
+    // first; the audit warns of every classic one, whatever it is.
+    let classic = "does not provide protection against post-quantum attacks";
     let bad: Vec<_> = done
         .out
         .lines()
         .filter(|line| line.contains("[fail]") || line.contains("[warn]"))
+        .filter(|line| !line.contains(classic))
         .collect();
-    assert!(bad.is_empty(), "{}", done.out);
+    assert!(bad.is_empty(), "{}", done.said());
     let mut command = process::command(crate::rig::target().join("test-venv/bin/ssh-audit"));
     command.args([
         "--json",

@@ -73,6 +73,18 @@ def paramiko_sftp():
     return client
 
 
+def close_whole(client, file):
+    """Closes a paramiko file; raises what the server refuses, which paramiko's own close() keeps to itself."""
+    from paramiko.sftp import CMD_CLOSE
+
+    file.flush()
+    if file.pipelined:
+        client._finish_responses(file)
+        file._check_exception()
+    file._closed = True
+    client._request(CMD_CLOSE, file.handle)
+
+
 def asyncssh_options():
     """Options for asyncssh.connect."""
     options = dict(

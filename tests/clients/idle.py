@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from client import leave, paramiko_sftp, report
+from client import close_whole, leave, paramiko_sftp, report
 
 client = paramiko_sftp()
 transport = client.get_channel().get_transport()
@@ -25,8 +25,9 @@ threading.Thread(target=watch, daemon=True).start()
 
 
 def put(path):
-    with client.open(path, "wb") as file:
-        file.write(b"content")
+    file = client.open(path, "wb")
+    file.write(b"content")
+    close_whole(client, file)
 
 
 def get(path):

@@ -6,7 +6,7 @@ Arguments: path; pause, seconds between writes of 32 KiB; count, how many; hold:
 import sys
 import time
 
-from client import ARGS, leave, noise, paramiko_sftp, report
+from client import ARGS, close_whole, leave, noise, paramiko_sftp, report
 
 client = paramiko_sftp()
 try:
@@ -19,7 +19,7 @@ try:
     if ARGS.get("hold"):
         report(holding=True)
         sys.stdin.readline()
-    handle.close()
+    close_whole(client, handle)
     report(closed=True)
 except Exception as error:
     report(ended="%s: %s" % (type(error).__name__, error))

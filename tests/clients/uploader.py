@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from client import ARGS, leave, noise, paramiko_sftp, report
+from client import ARGS, close_whole, leave, noise, paramiko_sftp, report
 
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
@@ -23,9 +23,10 @@ while not stop.is_set():
             client.get_channel().settimeout(5)
         data = noise("%s%d" % (ARGS["prefix"], number), 20_000 + number * 7919 % 400_000)
         name = "%s-%d" % (ARGS["prefix"], number)
-        with client.open("/" + name, "wb") as file:
-            file.set_pipelined(True)
-            file.write(data)
+        file = client.open("/" + name, "wb")
+        file.set_pipelined(True)
+        file.write(data)
+        close_whole(client, file)
         report(acked=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data), host=ARGS["host"])
         number += 1
     except Exception as error:
