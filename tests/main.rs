@@ -1,1 +1,23 @@
-//! tests
+//! The integration tests: real processes, real clients, over the command line, the admin API and the ports.
+//!
+//! What a room does inside is tested in that room. `tests/run` installs what these tests need.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admin_api;
+mod admin_changes;
+mod bad_packets;
+mod bootstrap;
+mod clients;
+mod command_line;
+mod faults;
+mod folders;
+mod handshake;
+mod live;
+mod logins;
+mod quorum;
+mod revoke;
+mod rig;
+mod secrets;
+mod services;
+mod tidy;
+mod uploads;

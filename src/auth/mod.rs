@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::catalog::View;
+use crate::catalog::ViewSource;
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
-use crate::vfs::ViewSource;
 
 pub use judge::judge;
 pub use keys::{generate_host_key, parse_public_key};

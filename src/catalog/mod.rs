@@ -25,4 +25,4 @@ pub use host_key::HostKey;
 pub use service::{Service, ServiceKind, ServiceOverride};
 pub use settings::Settings;
 pub use storage::{Durability, Storage};
-pub use view::{Kind, Object, ObjectKey, Spec, View};
+pub use view::{Kind, Object, ObjectKey, Spec, View, ViewSource};

@@ -120,6 +120,9 @@ impl Spec {
 /// A shelf of one kind.
 pub type Shelf<T> = OrdMap<Name, Arc<Object<T>>>;
 
+/// Gives the latest applied view; read at each use.
+pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
+
 /// The catalog at a revision. Cloning is O(1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one shelf a kind, named as the kind")]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-use crate::vfs::ViewSource;
+use crate::catalog::ViewSource;
 
 /// What this node enforces; reported to whoever waits for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

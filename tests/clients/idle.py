@@ -1,0 +1,52 @@
+"""Signs in, opens SFTP, reports {"started"}, and then for each line on stdin does what it says and reports {"did"}.
+
+`stat PATH`, `list PATH`, `put PATH`, `get PATH`, `mkdir PATH`, `remove PATH`. Reports {"ended"} once the server closes.
+"""
+
+import sys
+import threading
+import time
+
+from client import close_whole, leave, paramiko_sftp, report
+
+client = paramiko_sftp()
+transport = client.get_channel().get_transport()
+report(started=True)
+
+
+def watch():
+    while transport.is_active() and not client.get_channel().closed:
+        time.sleep(0.01)
+    report(ended="the server closed")
+    leave()
+
+
+threading.Thread(target=watch, daemon=True).start()
+
+
+def put(path):
+    file = client.open(path, "wb")
+    file.write(b"content")
+    close_whole(client, file)
+
+
+def get(path):
+    with client.open(path, "rb") as file:
+        file.read()
+
+
+DO = {
+    "stat": client.stat,
+    "list": client.listdir,
+    "put": put,
+    "get": get,
+    "mkdir": client.mkdir,
+    "remove": client.remove,
+}
+for line in sys.stdin:
+    verb, path = line.rstrip("\n").split(" ", 1)
+    try:
+        DO[verb](path)
+        report(did=line.strip(), error=None)
+    except Exception as error:
+        report(did=line.strip(), error="%s: %s" % (type(error).__name__, error))
