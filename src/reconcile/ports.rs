@@ -67,6 +67,13 @@ impl Ports {
     /// Compares all ports once; gives what could not be opened, by service. A service without an opened host key is
     /// not opened: nobody could prove who it is.
     pub async fn pass(&mut self, view: &View, opened: &Opened) -> BTreeMap<String, String> {
+        let (node, address) = (self.node.clone(), self.service_address);
+        let is_wanted = |name: &Name| {
+            view.services
+                .get(name)
+                .is_some_and(|it| it.spec.endpoint(&node, address).is_some())
+        };
+        self.failed.retain(|name, _| is_wanted(name));
         let wanted = self.wanted(view, opened);
         let gone: Vec<Name> = self
             .open
@@ -77,10 +84,14 @@ impl Ports {
         for name in gone {
             self.close(&name, "the service was changed").await;
         }
-        self.failed.retain(|name, _| wanted.contains_key(name));
         for (name, (address, keys)) in wanted {
             match self.open.get_mut(&name) {
-                Some(port) => port.show(keys),
+                Some(port) => {
+                    if !keys.is_empty() {
+                        self.failed.remove(&name);
+                    }
+                    port.show(keys);
+                }
                 None => self.open(name, address, keys).await,
             }
         }
