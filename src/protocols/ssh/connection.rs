@@ -128,13 +128,16 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
         ending = state.watch() => ending,
     };
     if let Some((code, text)) = ending.farewell {
-        let _ = timeout(GOODBYE, async {
+        let goodbye = timeout(GOODBYE, async {
             say_goodbye(&handle, code, text).await;
             let _ = (&mut running).await;
-        })
-        .await;
+        });
+        let left = goodbye.await.is_ok();
         line.cut();
-        let _ = timeout(CUT_WAIT, &mut running).await;
+        // What has ended must not be asked again.
+        if !left {
+            let _ = timeout(CUT_WAIT, &mut running).await;
+        }
     }
     state.collect();
     match &state.registered {
