@@ -49,18 +49,18 @@ pub enum Envelope {
 pub struct AppCommand {
     /// The request's id.
     pub request: RequestId,
-    /// SHA-256 of `command`: the same id with another body is refused.
+    /// SHA-256 of what is wished for: the same id with another wish is refused.
     pub body_hash: [u8; 32],
     /// The machine's own encoding of the command.
     pub command: Bytes,
 }
 
 impl AppCommand {
-    /// Wraps the machine's encoded command.
-    pub fn new(request: RequestId, command: Bytes) -> Self {
+    /// Wraps the machine's encoded command; `wish` is what a retry repeats of it.
+    pub fn new(request: RequestId, command: Bytes, wish: &[u8]) -> Self {
         Self {
             request,
-            body_hash: sha256(&command),
+            body_hash: sha256(wish),
             command,
         }
     }

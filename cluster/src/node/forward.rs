@@ -51,13 +51,14 @@ impl<M: StateMachine> Node<M> {
         command: &M::Command,
         deadline: Duration,
     ) -> Result<Committed<M::Outcome>, ProposeError> {
+        let wish = M::encode_wish(command);
         let command = Bytes::from(M::encode_command(command));
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: command.len() });
         }
         let deadline = Instant::now() + deadline.min(RETRY_MAX);
         let unknown = |reason: String| ProposeError::OutcomeUnknown { request, reason };
-        let envelope = Envelope::App(AppCommand::new(request, command));
+        let envelope = Envelope::App(AppCommand::new(request, command, &wish));
         let answer = self.submit(envelope, deadline).await.map_err(|error| match error {
             SubmitError::Unavailable(reason) => ProposeError::Unavailable { reason },
             SubmitError::Unknown(reason) => unknown(reason),

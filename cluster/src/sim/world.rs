@@ -286,7 +286,8 @@ async fn write_for_ever(client: u64, net: Net, seen: Arc<Mutex<Seen>>, mut dice:
     for number in 0_u64.. {
         let operation = (client << 32) | number;
         let request = RequestId(((u128::from(client) << 64) | u128::from(number)).to_be_bytes());
-        let command = AppCommand::new(request, Bytes::from(Ledger::encode_command(&operation)));
+        let encoded = Bytes::from(Ledger::encode_command(&operation));
+        let command = AppCommand::new(request, encoded.clone(), &encoded);
         let envelope = Envelope::App(command).encode();
         let mut tries = 0;
         loop {
