@@ -174,7 +174,14 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
                 &[400, 422],
             ),
             row("a request id that is none", "PUT", account, r#"{"spec":{}}"#, &[400]).with("x-request-id", "42"),
-            row("an If-Match that is none", "PUT", account, r#"{"spec":{}}"#, &[400, 412]).with("if-match", "seven"),
+            row(
+                "an If-Match that is none",
+                "PUT",
+                account,
+                r#"{"spec":{}}"#,
+                &[400, 412],
+            )
+            .with("if-match", "seven"),
             row(
                 "a close of what is no session",
                 "POST",
