@@ -21,19 +21,16 @@
 //! The state machine never sees a clock, randomness, a disk or a socket. `transport` never sees openraft.
 //! `raft` never names tokio: time, tasks and channels come through its runtime parameter.
 
-#[allow(dead_code)]
 mod envelope;
 mod identity;
 pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod outcome;
-#[allow(dead_code)]
 mod raft;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sim;
-#[allow(dead_code)]
 mod store;
 mod transport;
 

@@ -73,11 +73,6 @@ pub trait StateMachine: Send + 'static {
     fn encode_command(command: &Self::Command) -> Vec<u8>;
     /// The reverse of [`encode_command`](Self::encode_command).
     fn decode_command(bytes: &[u8]) -> Result<Self::Command, CodecError>;
-    /// What makes two commands the same request, of which only the hash is kept: by default all of the command. A
-    /// machine leaves out what every proposer makes anew for the same wish: the time, salts, random secrets.
-    fn encode_wish(command: &Self::Command) -> Vec<u8> {
-        Self::encode_command(command)
-    }
     /// The stored form of an outcome, its format version included.
     fn encode_outcome(outcome: &Self::Outcome) -> Vec<u8>;
     /// The reverse of [`encode_outcome`](Self::encode_outcome).

@@ -49,7 +49,7 @@ pub struct Member {
     pub peer_address: SocketAddr,
     /// SHA-256 of its certificate (DER); a peer that shows another certificate is refused.
     pub fingerprint: [u8; 32],
-    /// Votes, or only learns.
+    /// Its vote is settled: any majority of such members decides. Others learn, or a change is under way.
     pub voter: bool,
 }
 
@@ -221,7 +221,19 @@ impl<M: StateMachine> Cluster<M> {
         command: M::Command,
         deadline: Duration,
     ) -> Result<Committed<M::Outcome>, ProposeError> {
-        self.node().propose(request, &command, deadline).await
+        self.node().propose(request, None, &command, deadline).await
+    }
+
+    /// [`propose`](Self::propose) for a request that may be repeated from outside: `body_hash` is SHA-256 of what was
+    /// asked, so that a repetition is recognised though its command was built anew, with another time and other salts.
+    pub async fn propose_request(
+        &self,
+        request: RequestId,
+        body_hash: [u8; 32],
+        command: M::Command,
+        deadline: Duration,
+    ) -> Result<Committed<M::Outcome>, ProposeError> {
+        self.node().propose(request, Some(body_hash), &command, deadline).await
     }
 
     /// The state as this node has applied it. Never blocks, never fails.

@@ -1,8 +1,7 @@
-//! The border to cryptography and key formats: passwords to hashes, key lines to keys, new key pairs.
+//! The border to cryptography and key formats: new key pairs, imported ones, API tokens.
 //!
-//! Thin on purpose: each function can give way to one of `auth`. Verifying is left to `auth`.
+//! Hashing passwords and judging public keys is left to `auth`, so that what is taken here is what lets in there.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use aws_lc_rs::encoding::AsDer;
 use base64::Engine as _;
 use russh::keys::ssh_key::private::Ed25519Keypair;
@@ -11,43 +10,7 @@ use russh::keys::{HashAlg, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::limits;
-use crate::catalog::PasswordHash;
-use crate::catalog::limits::KEY_BYTES_MAX;
-
-/// Hashes a password with argon2id (19 MiB, 2 passes, 1 lane; OWASP's first choice) and a random salt.
-///
-/// Takes some tens of milliseconds: never call it on an async thread.
-pub fn hash_password(password: &str) -> Result<PasswordHash, String> {
-    let salt: [u8; 16] = random()?;
-    let params = Params::new(19 * 1024, 2, 1, None).map_err(|error| format!("argon2 parameters: {error}"))?;
-    let hash: argon2::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .map_err(|error| format!("cannot hash a password: {error}"))?;
-    Ok(PasswordHash(hash.to_string()))
-}
-
-/// Parses a line of an `authorized_keys` or `.pub` file without options: gives `algorithm base64` and the comment.
-/// The reason never repeats what was given.
-pub fn parse_public_key(line: &str) -> Result<(String, String), String> {
-    let line = line.trim();
-    if line.len() > KEY_BYTES_MAX {
-        return Err(format!("has {} bytes, over the limit of {KEY_BYTES_MAX}", line.len()));
-    }
-    if line.contains("PRIVATE KEY") {
-        return Err("is a private key; give the public one (the `.pub` file) and replace that key pair".to_owned());
-    }
-    if line.chars().any(char::is_control) {
-        return Err("has more than one line or control characters; give one key".to_owned());
-    }
-    let key = PublicKey::from_openssh(line).map_err(|_| {
-        "is not a public key such as `ssh-ed25519 AAAA... comment` (options before it are not supported)".to_owned()
-    })?;
-    let comment = line.splitn(3, ' ').nth(2).unwrap_or_default().trim().to_owned();
-    let plain = PublicKey::new(key.key_data().clone(), "")
-        .to_openssh()
-        .map_err(|_| "cannot be written as an OpenSSH key".to_owned())?;
-    Ok((plain.trim().to_owned(), comment))
-}
+use crate::auth;
 
 /// The fingerprint `SHA256:...` of a key in the form `algorithm base64`; what is no key has an empty one.
 pub fn fingerprint(key: &str) -> String {
@@ -135,12 +98,15 @@ fn key_pair(key: &PrivateKey) -> Result<KeyPair, String> {
     };
     let failed = |_| "cannot be written as an OpenSSH key".to_owned();
     let public = PublicKey::new(key.public_key().key_data().clone(), "");
+    let public = public.to_openssh().map_err(failed)?;
+    // The same rule as for accounts' keys: nothing weak.
+    let (public, _) = auth::parse_public_key(&public)?;
     let mut plain = key.clone();
     plain.set_comment("");
     let private = plain.to_openssh(LineEnding::LF).map_err(failed)?;
     Ok(KeyPair {
         algorithm,
-        public: public.to_openssh().map_err(failed)?.trim().to_owned(),
+        public,
         private: Zeroizing::new(private.as_bytes().to_vec()),
     })
 }
@@ -160,6 +126,18 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
     hash
+}
+
+/// A hash of `bytes` that is as slow to guess at as a password's: argon2id with 19 MiB and 2 passes.
+/// Takes some tens of milliseconds: never call it on an async thread.
+pub fn slow_hash(bytes: &[u8], salt: &[u8; 16]) -> Result<[u8; 32], String> {
+    let failed = |error: argon2::Error| format!("cannot hash a request: {error}");
+    let params = argon2::Params::new(19 * 1024, 2, 1, Some(32)).map_err(failed)?;
+    let mut hash = [0; 32];
+    argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+        .hash_password_into(bytes, salt, &mut hash)
+        .map_err(failed)?;
+    Ok(hash)
 }
 
 /// `N` random bytes of the system's generator.
@@ -186,39 +164,5 @@ mod tests {
             assert_eq!(again.public, pair.public);
             assert!(fingerprint(&pair.public).starts_with("SHA256:"));
         }
-    }
-
-    #[test]
-    fn a_key_line_is_split_into_key_and_comment() {
-        let pair = generate_host_key(HostKeyAlgorithm::Ed25519).unwrap();
-        let (key, comment) = parse_public_key(&format!("{} alice on her laptop\n", pair.public)).unwrap();
-        assert_eq!(key, pair.public);
-        assert_eq!(comment, "alice on her laptop");
-        assert_eq!(parse_public_key(&key).unwrap().1, "");
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_without_repeating_it() {
-        let private = generate_host_key(HostKeyAlgorithm::Ed25519).unwrap().private;
-        let private = String::from_utf8(private.to_vec()).unwrap();
-        for (line, word) in [
-            ("", "not a public key"),
-            ("/etc/passwd", "not a public key"),
-            ("ssh-ed25519 ../../planted-secret", "not a public key"),
-            ("ssh-ed25519 AAAA\nssh-ed25519 AAAA", "one line"),
-            (&*private, "private key"),
-            (&"a".repeat(KEY_BYTES_MAX + 1), "limit"),
-        ] {
-            let reason = parse_public_key(line).unwrap_err();
-            assert!(reason.contains(word), "{line}: {reason}");
-            assert!(!reason.contains("planted-secret"));
-        }
-    }
-
-    #[test]
-    fn a_password_hash_is_argon2id_and_salted() {
-        let first = hash_password("correct horse").unwrap().0;
-        assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
-        assert_ne!(first, hash_password("correct horse").unwrap().0);
     }
 }

@@ -17,12 +17,53 @@ use super::{AdminApi, border, enforced, etag, limits};
 use crate::catalog::{Command, Expected, ObjectKey, Outcome, Refusal, Transaction, View};
 use crate::events::Event;
 
+/// Names a request and what was asked by it, so that a repetition is recognised.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The request's id.
+    pub id: RequestId,
+    /// A hash of who asked what of which path under which precondition.
+    pub body_hash: [u8; 32],
+}
+
+impl Asked {
+    /// The request `id` of `caller`; `parts` are method, path, preconditions and body.
+    ///
+    /// The hash is replicated, so that of a body that may hold a password is a slow one, as the password's own:
+    /// a fast one could be guessed at.
+    pub async fn new(api: &AdminApi, id: RequestId, caller: &Caller, parts: &[&[u8]]) -> Result<Self, Problem> {
+        let mut text = Zeroizing::new(format!("{:?}", caller.actor).into_bytes());
+        for part in parts {
+            // The length keeps two parts from being read as one.
+            text.extend((part.len() as u64).to_be_bytes());
+            text.extend_from_slice(part);
+        }
+        let holds = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
+        // A field's name can hide behind JSON's escapes.
+        if !holds(b"password") && !holds(b"\\u") {
+            let body_hash = border::sha256(&text);
+            return Ok(Self { id, body_hash });
+        }
+        let permit = api.builds.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| Problem::new(ProblemKind::Internal, "the node is stopping"))?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            border::slow_hash(&text, &id.0)
+        });
+        match hashed.await {
+            Ok(Ok(body_hash)) => Ok(Self { id, body_hash }),
+            Ok(Err(reason)) => Err(Problem::new(ProblemKind::Internal, reason)),
+            Err(_) => Err(Problem::new(ProblemKind::Internal, "the request cannot be hashed")),
+        }
+    }
+}
+
 /// How a change is to be made and answered.
 pub struct Change {
     /// What is to change.
     pub transaction: Transaction,
     /// Names the request.
-    pub request: RequestId,
+    pub request: Asked,
     /// Wait until every member has enforced it.
     pub wait: Option<Duration>,
     /// Secrets that were made for it and are shown once.
@@ -44,7 +85,7 @@ pub async fn make(
     api: &Arc<AdminApi>,
     caller: &Caller,
     transaction: Transaction,
-    request: RequestId,
+    request: Asked,
 ) -> Result<u64, Problem> {
     let (api, caller) = (api.clone(), caller.clone());
     let task = tokio::spawn(async move {
@@ -53,7 +94,10 @@ pub async fn make(
             at: api.clock.now(),
             transaction: transaction.clone(),
         };
-        let answer = api.cluster.propose(request, command, limits::PROPOSE_DEADLINE).await;
+        let answer = api
+            .cluster
+            .propose_request(request.id, request.body_hash, command, limits::PROPOSE_DEADLINE)
+            .await;
         record(&api, &caller, &transaction, &answer);
         match answer {
             Ok(Committed {
@@ -70,11 +114,14 @@ pub async fn make(
     let answer = task.await.unwrap_or_else(|_| {
         let problem = Problem::new(
             ProblemKind::OutcomeUnknown,
-            format!("it is not known whether the change was made; ask again with request id {request}"),
+            format!(
+                "it is not known whether the change was made; ask again with request id {}",
+                request.id
+            ),
         );
         Err(problem.with("outcome", "unknown"))
     });
-    answer.map_err(|problem| problem.with("request", request.to_string()))
+    answer.map_err(|problem| problem.with("request", request.id.to_string()))
 }
 
 /// [`make`], answered with the revision, new secrets, and, if asked for, what each member has enforced.
@@ -82,7 +129,7 @@ pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Res
     let revision = make(api, caller, change.transaction, change.request).await?;
     let mut body = Map::new();
     body.insert("revision".to_owned(), revision.into());
-    body.insert("request".to_owned(), change.request.to_string().into());
+    body.insert("request".to_owned(), change.request.id.to_string().into());
     if !change.secrets.is_empty() {
         let view = api.cluster.view();
         let shown: Vec<_> = change.secrets.iter().map(|new| show_secret(new, &view)).collect();
@@ -96,7 +143,7 @@ pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Res
     if let Ok(tag) = HeaderValue::from_str(&etag::of(revision)) {
         headers.insert(header::ETAG, tag);
     }
-    if let Ok(request) = HeaderValue::from_str(&change.request.to_string()) {
+    if let Ok(request) = HeaderValue::from_str(&change.request.id.to_string()) {
         headers.insert("x-request-id", request);
     }
     Ok(response)

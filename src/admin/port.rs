@@ -18,9 +18,10 @@ use crate::catalog::{Catalog, Command, Outcome, View};
 /// The cluster as the admin API sees it; each method is the one of the same name in [`Cluster`].
 #[expect(missing_docs, reason = "documented where they are implemented")]
 pub trait ClusterPort: Send + Sync + 'static {
-    fn propose(
+    fn propose_request(
         &self,
         request: RequestId,
+        body_hash: [u8; 32],
         command: Command,
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>>;
@@ -49,13 +50,14 @@ pub trait ClusterPort: Send + Sync + 'static {
 }
 
 impl ClusterPort for Cluster<Catalog> {
-    fn propose(
+    fn propose_request(
         &self,
         request: RequestId,
+        body_hash: [u8; 32],
         command: Command,
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>> {
-        Box::pin(Self::propose(self, request, command, deadline))
+        Box::pin(Self::propose_request(self, request, body_hash, command, deadline))
     }
 
     fn view(&self) -> Arc<View> {

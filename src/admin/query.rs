@@ -8,12 +8,14 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::extract::Query;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::caller::Caller;
+use super::change::Asked;
 use super::problem::{Problem, ProblemKind};
 use super::{AdminApi, border, limits};
 use crate::catalog::View;
@@ -160,6 +162,28 @@ pub fn request_id(headers: &HeaderMap) -> Result<RequestId, Problem> {
     }
 }
 
+/// A write as its request id and what was asked: `what` is method and object.
+pub async fn asked(
+    api: &AdminApi,
+    caller: &Caller,
+    what: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Asked, Problem> {
+    let precondition = |name| {
+        headers
+            .get(name)
+            .map_or(&b""[..], |value: &http::HeaderValue| value.as_bytes())
+    };
+    let parts = [
+        what.as_bytes(),
+        precondition(header::IF_MATCH),
+        precondition(header::IF_NONE_MATCH),
+        body,
+    ];
+    Asked::new(api, request_id(headers)?, caller, &parts).await
+}
+
 fn parse_request_id(text: &str) -> Option<RequestId> {
     let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
@@ -195,10 +219,9 @@ pub async fn body(body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-/// The body as JSON. The reason names line and column, never what stands there.
-pub async fn json(body: Body) -> Result<Value, Problem> {
-    let bytes = self::body(body).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+/// A body as JSON. The reason names line and column, never what stands there.
+pub fn json(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Problem::new(ProblemKind::Malformed, format!("the body is not JSON: see {place}"))
     })

@@ -22,10 +22,13 @@ use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::session::Registry;
 
+/// A request's body and its answer.
+type Seen = ([u8; 32], Committed<Outcome>);
+
 /// What the members answer and what the log holds.
 pub struct FakeCluster {
     state: Mutex<(Catalog, u64)>,
-    seen: Mutex<HashMap<RequestId, (Vec<u8>, Committed<Outcome>)>>,
+    seen: Mutex<HashMap<RequestId, Seen>>,
     /// Without it every proposal and linearizable read is refused.
     pub quorum: AtomicBool,
     /// Proposals are made, but answered as unknown.
@@ -59,13 +62,17 @@ impl FakeCluster {
         })
     }
 
-    fn propose_now(&self, request: RequestId, command: &Command) -> Result<Committed<Outcome>, ProposeError> {
+    fn propose_now(
+        &self,
+        request: RequestId,
+        body: [u8; 32],
+        command: &Command,
+    ) -> Result<Committed<Outcome>, ProposeError> {
         if !self.quorum.load(Ordering::SeqCst) {
             return Err(ProposeError::Unavailable {
                 reason: "no quorum: 1 of 2 voters answers".to_owned(),
             });
         }
-        let body = format!("{:?}", command.transaction).into_bytes();
         if let Some((seen, answer)) = self.seen.lock().unwrap().get(&request) {
             return if *seen == body {
                 Ok(answer.clone())
@@ -92,13 +99,14 @@ impl FakeCluster {
 }
 
 impl ClusterPort for FakeCluster {
-    fn propose(
+    fn propose_request(
         &self,
         request: RequestId,
+        body_hash: [u8; 32],
         command: Command,
         _deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>> {
-        Box::pin(async move { self.propose_now(request, &command) })
+        Box::pin(async move { self.propose_now(request, body_hash, &command) })
     }
 
     fn view(&self) -> Arc<View> {
@@ -243,6 +251,7 @@ pub struct Answer {
     pub text: String,
 }
 
+#[expect(clippy::new_without_default, reason = "a test says what it makes")]
 impl Node {
     /// node-1 of a cluster of two; node-2 does not answer.
     pub fn new() -> Self {

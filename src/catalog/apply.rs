@@ -38,10 +38,6 @@ impl StateMachine for Catalog {
         stored::decode_command(bytes)
     }
 
-    fn encode_wish(command: &Command) -> Vec<u8> {
-        stored::encode_command(&command.wish())
-    }
-
     fn encode_outcome(outcome: &Outcome) -> Vec<u8> {
         stored::encode_outcome(outcome)
     }

@@ -16,40 +16,6 @@ pub struct Command {
     pub transaction: Transaction,
 }
 
-impl Command {
-    /// What a retry repeats, at whichever node and however late: the command without what each proposer adds of its
-    /// own (the time, the node that root asked at, expectations, salted hashes, generated keys and secrets). No hash of
-    /// a secret stays in it, so that a kept hash of it tells nothing; two requests that differ in secrets or
-    /// expectations alone are the same wish.
-    #[must_use]
-    pub fn wish(&self) -> Self {
-        let actor = match &self.actor {
-            Actor::Root { .. } => Actor::Root { node: String::new() },
-            administrator @ Actor::Administrator { .. } => administrator.clone(),
-        };
-        let mut transaction = self.transaction.clone();
-        transaction.expected.clear();
-        for (_, spec) in &mut transaction.puts {
-            match spec {
-                Spec::Account(account) => account.password = None,
-                Spec::Administrator(administrator) => administrator.password = None,
-                Spec::ApiToken(token) => token.secret_hash = [0; 32],
-                Spec::HostKey(key) => {
-                    key.public.clear();
-                    key.sealed_private.clear();
-                    key.created_at = UnixMillis(0);
-                }
-                Spec::Service(_) | Spec::Storage(_) | Spec::Settings(_) => {}
-            }
-        }
-        Self {
-            actor,
-            at: UnixMillis(0),
-            transaction,
-        }
-    }
-}
-
 /// Who asks for a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {

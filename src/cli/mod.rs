@@ -75,20 +75,20 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 struct GlobalArgs {
-    /// The node's data folder; commands use the socket in it [env: ARGOSY_DATA] [default: /var/lib/argosy]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Which node")]
+    /// The node's data folder [env: ARGOSY_DATA] [default: /var/lib/argosy]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "For every command")]
     data: Option<PathBuf>,
     /// Ask this node instead, as https://HOST:PORT; needs --ca and a token
-    #[arg(long, global = true, value_name = "URL", help_heading = "Which node")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "For every command")]
     server: Option<String>,
-    /// The cluster's authority (DATA/cluster/ca.crt on every node); no other is trusted
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Which node")]
+    /// The cluster's authority, DATA/cluster/ca.crt on every node
+    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
     ca: Option<PathBuf>,
-    /// A file with the API token (for `join`: with the join token) [default: the environment variable ARGOSY_TOKEN]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Which node")]
+    /// A file with the token, instead of the environment variable ARGOSY_TOKEN
+    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
     token_file: Option<PathBuf>,
-    /// How answers are written
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    /// How answers are written: table, json or yaml
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT", hide_possible_values = true, help_heading = "For every command")]
     output: Format,
 }
 
@@ -150,23 +150,23 @@ struct Context {
 
 /// Parses the arguments, runs the command, tells what went wrong; gives the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(execute(arguments))
+}
+
+fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come as errors too, with exit code 0.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { 2 } else { 0 };
         }
     };
     match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("{}", error::chain(&*error));
-            ExitCode::from(error.downcast_ref::<CliError>().map_or(1, |error| error.code))
+            error.downcast_ref::<CliError>().map_or(1, |error| error.code)
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// Where it came in.
     pub local: SocketAddr,
-    /// Dropped when the connection has signed in, or ends.
+    /// To be dropped when the connection has signed in, or ends; an async block must move it in by name, or it is
+    /// dropped before the first byte.
     pub permit: Permit,
 }
 
@@ -177,12 +178,17 @@ mod tests {
             Ok(PermitLimits { all: 2, per_address: 2 })
         }
 
-        fn serve(self: Arc<Self>, mut accepted: Accepted) -> Serving {
+        fn serve(self: Arc<Self>, accepted: Accepted) -> Serving {
             Box::pin(async move {
+                let Accepted {
+                    mut stream,
+                    permit: _permit,
+                    ..
+                } = accepted;
                 let mut byte = [0];
-                while accepted.stream.read_exact(&mut byte).await.is_ok() {
+                while stream.read_exact(&mut byte).await.is_ok() {
                     assert_ne!(&byte, b"!", "on purpose");
-                    accepted.stream.write_all(&byte).await.unwrap();
+                    stream.write_all(&byte).await.unwrap();
                 }
             })
         }

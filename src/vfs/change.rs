@@ -55,7 +55,9 @@ pub(super) fn attributes(asker: &Asker, place: Place, follow: bool) -> Result<At
 pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChange) -> Result<(), VfsError> {
     let spot = asker.spot(place, true)?;
     if let Some(staged) = own_upload(asker, &spot) {
-        asker.may_at(Operation::Write, &spot)?;
+        asker
+            .may_at(Operation::Write, &spot)
+            .or_else(|error| asker.may_at(Operation::Overwrite, &spot).map_err(|_| error))?;
         return staged.set_attributes(change);
     }
     asker.may_at(Operation::SetAttributes, &spot)?;

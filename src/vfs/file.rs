@@ -14,6 +14,7 @@ use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, tol
 use super::resolve::{Asker, Place};
 use super::slots::OpenSlot;
 use super::staged::{Stage, Staged, State};
+use super::writes::Writes;
 use super::{AttributeChange, Attributes, VfsError};
 use crate::access::mount_of;
 use crate::catalog::{Durability, Operation};
@@ -54,6 +55,7 @@ pub(super) struct Core {
     pub(super) staged: Option<Arc<Staged>>,
     pub(super) opened_at: UnixMillis,
     pub(super) counts: Counts,
+    pub(super) queued: Writes,
     pub(super) _slot: OpenSlot,
 }
 

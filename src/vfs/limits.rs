@@ -37,3 +37,7 @@ pub const ROOM_CHECK_BYTES: u64 = 16 * 1024 * 1024;
 pub const ATTEMPTS_MAX: usize = 4;
 /// Files looked at by one cleaning of a storage; the next one goes on.
 pub const CLEAN_MAX: usize = 1_000_000;
+/// Writes to one file that wait for the storage.
+pub const WRITES_WAITING_MAX: usize = 4096;
+/// Writes that one turn on the pool does for one file before it queues again behind the other files.
+pub const WRITES_PER_TURN_MAX: usize = 64;

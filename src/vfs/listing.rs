@@ -9,11 +9,11 @@ use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 
 use super::limits::ENTRIES_MAX;
-use super::local::{Root, STAGING, state_at, told};
-use super::resolve::{Asker, Place, Standing, standing};
+use super::local::{is_staging, state_at, told};
+use super::resolve::{Asker, Place, Spot, Standing, standing};
 use super::staged::partial;
 use super::{Attributes, Entry, FileType, VfsError};
-use crate::catalog::{Account, Operation};
+use crate::catalog::{Account, Mount, Operation};
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 
@@ -100,7 +100,7 @@ impl Reader {
         for found in partial::shown_in(asker, &spot.root, &spot.rel)? {
             last.insert(Bytes::from(found.name.shown), found.state.attributes);
         }
-        first.extend(mount_attributes(asker, &account.spec, &path));
+        first.extend(mount_attributes(asker, &account.spec, &spot, &path));
         Ok(Self {
             path,
             folder: Some(Dir::new(fd).map_err(|errno| told("reading the folder", errno))?),
@@ -159,7 +159,7 @@ impl Reader {
                 Err(errno) => return Err(told("reading the folder", errno)),
             };
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b".." | STAGING) || self.given.contains(name) {
+            if matches!(name, b"." | b"..") || is_staging(name) || self.given.contains(name) {
                 continue;
             }
             let fd = folder.fd().map_err(|errno| told("reading the folder", errno))?;
@@ -181,22 +181,17 @@ impl Reader {
     }
 }
 
-/// The mounts seen in `path`, with the attributes of their own folders where those can be looked at.
-fn mount_attributes(asker: &Asker, account: &Account, path: &VirtualPath) -> BTreeMap<Bytes, Attributes> {
+/// The mounts seen in `path`, with the attributes of their own folders where those lie on the storage `root`. Others
+/// are not asked: a storage that hangs must not hold up the listing of another.
+fn mount_attributes(asker: &Asker, account: &Account, spot: &Spot, path: &VirtualPath) -> BTreeMap<Bytes, Attributes> {
     let mut names = mount_names(account, path, asker.inner.clock.now());
     for (name, attributes) in &mut names {
         let Ok(child) = path.join(name) else { continue };
-        let Some(mount) = account.mounts.iter().find(|mount| mount.at == child) else {
+        let here = |mount: &&Mount| mount.at == child && mount.storage == spot.place.storage.name;
+        let Some(mount) = account.mounts.iter().find(here) else {
             continue;
         };
-        let view = (asker.inner.view)();
-        let Some(storage) = view.storages.get(&mount.storage) else {
-            continue;
-        };
-        let Ok(root) = Root::open(&storage.spec.root) else {
-            continue;
-        };
-        if let Ok(Some(seen)) = root.look(&mount.folder.as_bytes()[1..]) {
+        if let Ok(Some(seen)) = spot.root.look(&mount.folder.as_bytes()[1..]) {
             *attributes = seen.state.attributes;
         }
     }

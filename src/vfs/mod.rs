@@ -2,9 +2,23 @@
 //!
 //! Who asks comes in as a [`Session`]; what it may, `access` decides on the latest view at each use. Wire formats
 //! and status codes are left to `protocols`.
+//!
+//! - Each call asks the latest view: session, account, right; an open file asks again at each read, write and end,
+//!   and judges anew where the view has changed. A path behind a symbolic link is decided on as well.
+//! - A new or emptied file is staged in the hidden folder `.argosy-staging` at its storage's root and published at its
+//!   end. A storage is one file system.
+//! - A staged upload that its session has let go of, or that nobody has written to for
+//!   [`limits::QUIET_MILLIS`], is a *partial*: its account sees it, opens it for writing without truncate to go on,
+//!   or removes it. Going on takes it from whoever still holds it, on any node: the staged file gets a new name with a
+//!   higher generation, and the old holder, who looks for the name before each write and can publish or delete
+//!   only by it, is told [`VfsError::TakenOver`].
+//! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
+//!   what is there, and those left go on in place.
+//! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
 mod change;
 mod file;
+mod handle;
 mod health;
 pub mod limits;
 mod listing;
@@ -19,6 +33,8 @@ mod staged;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod types;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,14 +42,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Object, Operation, Storage};
-use crate::clock::{Clock, UnixMillis};
+use crate::catalog::{Object, Operation, Storage, ViewSource};
+use crate::clock::Clock;
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
 use crate::path::VirtualPath;
-use crate::session::{CloseReason, Session};
+use crate::session::Session;
 
-use file::Core;
 use health::Health;
 use listing::Reader;
 use local::Faults;
@@ -42,154 +57,9 @@ use resolve::{Asker, Place, Standing, standing};
 use slots::Slots;
 use staged::held::Held;
 
+pub use handle::OpenFile;
 pub use staged::clean::Cleaned;
-
-pub use crate::catalog::ViewSource;
-
-/// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum FileType {
-    File,
-    Folder,
-    Link,
-    Other,
-}
-
-/// What is known of a file or folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attributes {
-    /// What it is.
-    pub file_type: FileType,
-    /// Size in bytes.
-    pub size: u64,
-    /// Permission bits, 0 to 0o7777.
-    pub mode: u32,
-    /// Owner's number on the storage.
-    pub uid: u32,
-    /// Group's number on the storage.
-    pub gid: u32,
-    /// Last access.
-    pub accessed: UnixMillis,
-    /// Last change of the content.
-    pub modified: UnixMillis,
-    /// Number of names.
-    pub links: u64,
-}
-
-/// What to change; `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AttributeChange {
-    /// New size: cuts, or grows with zeros (a hole).
-    pub size: Option<u64>,
-    /// New permission bits; set-id bits are never set.
-    pub mode: Option<u32>,
-    /// Owner and group; refused as unsupported unless equal to what is there.
-    pub owner: Option<(u32, u32)>,
-    /// Access and modification time.
-    pub times: Option<(UnixMillis, UnixMillis)>,
-}
-
-/// How to open a file; the protocol's own flags are mapped to this.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// Reads are wanted.
-    pub read: bool,
-    /// Writes are wanted.
-    pub write: bool,
-    /// Every write goes to the end, whatever its offset.
-    pub append: bool,
-    /// Make it if it is missing.
-    pub create: bool,
-    /// Empty it (the old file stays for others until the new one is published).
-    pub truncate: bool,
-    /// Fail if the name exists; reserves the name.
-    pub exclusive: bool,
-    /// Mode of a new file; default 0o644.
-    pub mode: Option<u32>,
-}
-
-/// One entry of a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// One name, bytes.
-    pub name: Bytes,
-    /// Of the entry itself: links are not followed.
-    pub attributes: Attributes,
-}
-
-/// Space of a file system (statvfs).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "names of statvfs(3)")]
-pub struct Space {
-    pub bsize: u64,
-    pub frsize: u64,
-    pub blocks: u64,
-    pub bfree: u64,
-    pub bavail: u64,
-    pub files: u64,
-    pub ffree: u64,
-    pub favail: u64,
-    pub fsid: u64,
-    pub flag: u64,
-    pub namemax: u64,
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VfsError {
-    /// Nothing has this name.
-    NotFound,
-    /// Something has this name already.
-    Exists,
-    /// The account may not do this here.
-    Denied(Operation),
-    /// It is a folder.
-    IsFolder,
-    /// It is no folder.
-    NotFolder,
-    /// The folder is not empty.
-    NotEmpty,
-    /// Over a named limit; the text says which.
-    Limit(String),
-    /// The storage has no room, or a quota is used up.
-    Full,
-    /// The storage cannot do this, or the request makes no sense there; the text says what.
-    Unsupported(String),
-    /// The path or link leads out of its mount, or loops.
-    OutOfMount,
-    /// Source and target lie on different storages.
-    CrossesStorages,
-    /// A part of the path is no valid name here.
-    InvalidName(String),
-    /// The session is closed or the credential revoked.
-    Revoked(CloseReason),
-    /// The upload was taken over by another session.
-    TakenOver,
-    /// The storage failed; the text is for the log and holds no secret.
-    Io(String),
-}
-
-impl std::fmt::Display for VfsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotFound => f.write_str("no such file or folder"),
-            Self::Exists => f.write_str("a file or folder of this name exists"),
-            Self::Denied(operation) => write!(f, "the account may not `{}` here", operation.word()),
-            Self::IsFolder => f.write_str("it is a folder"),
-            Self::NotFolder => f.write_str("it is no folder"),
-            Self::NotEmpty => f.write_str("the folder is not empty"),
-            Self::Full => f.write_str("the storage has no room left"),
-            Self::OutOfMount => f.write_str("the path leads out of the folders of this account"),
-            Self::CrossesStorages => f.write_str("source and target lie on different storages"),
-            Self::Revoked(reason) => write!(f, "the session has ended: {reason}"),
-            Self::TakenOver => f.write_str("another session has taken over this upload"),
-            Self::Limit(what) | Self::Unsupported(what) | Self::InvalidName(what) | Self::Io(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for VfsError {}
+pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
 
 /// The door. One per node; cheap to clone.
 #[derive(Clone)]
@@ -215,12 +85,6 @@ impl Inner {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.entry(storage.clone()).or_insert_with(Pool::new).clone()
     }
-}
-
-/// An open file. Dropping it without [`commit`](Self::commit) interrupts an upload: nothing is published.
-pub struct OpenFile {
-    /// `None` only while it is being dropped.
-    core: Option<Arc<Core>>,
 }
 
 /// A folder being read; memory does not grow with the folder.
@@ -343,9 +207,7 @@ impl Vfs {
         let core = asker
             .run(&place, move |asker| open::open(asker, job_place, &options, slot))
             .await?;
-        Ok(OpenFile {
-            core: Some(Arc::new(core)),
-        })
+        Ok(OpenFile::new(core))
     }
 
     /// Changes attributes by path.
@@ -533,94 +395,6 @@ impl Vfs {
         }
         let place = first.clone();
         asker.run(&place, move |asker| job(asker, first, second)).await
-    }
-}
-
-impl OpenFile {
-    fn core(&self) -> Result<&Arc<Core>, VfsError> {
-        self.core.as_ref().ok_or(VfsError::NotFound)
-    }
-
-    async fn run<T: Send + 'static>(
-        core: &Arc<Core>,
-        job: impl FnOnce(&Core) -> Result<T, VfsError> + Send + 'static,
-    ) -> Result<T, VfsError> {
-        let pool = core.asker.inner.pool(&core.place.storage.name);
-        let core = core.clone();
-        pool.run(move || job(&core)).await
-    }
-
-    /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
-    /// `length` is at most [`limits::READ_BYTES_MAX`].
-    pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
-        let core = self.core()?;
-        core.check_read(offset, length)?;
-        let mut buffer = vec![0; length];
-        let (done, complete) = core.read_cached(offset, &mut buffer);
-        let buffer = if complete {
-            buffer.truncate(done);
-            buffer
-        } else {
-            Self::run(core, move |core| core.read_rest(offset, buffer, done)).await?
-        };
-        core.count_read(buffer.len());
-        Ok(buffer.into())
-    }
-
-    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may run at a time. `chunk` is at
-    /// most [`limits::WRITE_BYTES_MAX`].
-    pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
-        let core = self.core()?;
-        core.check_write(offset, chunk.len())?;
-        Self::run(core, move |core| core.write(offset, &chunk)).await
-    }
-
-    /// Attributes of the open file.
-    pub async fn attributes(&self) -> Result<Attributes, VfsError> {
-        let core = self.core()?;
-        core.asker.session.check().map_err(VfsError::Revoked)?;
-        Self::run(core, Core::attributes).await
-    }
-
-    /// Changes attributes of the open file.
-    pub async fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
-        let core = self.core()?;
-        let change = change.clone();
-        let result = Self::run(core, move |core| core.set_attributes(&change)).await;
-        core.asker
-            .recorded(FileVerb::AttributesSet, &core.place.path, None, result)
-    }
-
-    /// Puts what was written so far on stable storage, as fsync(2).
-    pub async fn sync(&self) -> Result<(), VfsError> {
-        let core = self.core()?;
-        core.asker.session.check().map_err(VfsError::Revoked)?;
-        Self::run(core, Core::sync).await
-    }
-
-    /// Ends the use of the file. For an upload: fsync, rename, fsync the folder; once this answers, the file is
-    /// whole, under its name, on stable storage.
-    pub async fn commit(mut self) -> Result<(), VfsError> {
-        let Some(core) = self.core.take() else {
-            return Err(VfsError::NotFound);
-        };
-        // The core's last hold must end on the pool even when nobody waits for the answer.
-        let pool = core.asker.inner.pool(&core.place.storage.name);
-        pool.run(move || core.commit()).await
-    }
-
-    /// Bytes read and written through this handle.
-    pub fn moved(&self) -> (u64, u64) {
-        self.core.as_ref().map_or((0, 0), |core| core.moved())
-    }
-}
-
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        if let Some(core) = self.core.take() {
-            let pool = core.asker.inner.pool(&core.place.storage.name);
-            pool.submit(move || drop(core));
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::local::{state_of, told};
 use super::resolve::{Asker, Place, Spot};
 use super::slots::OpenSlot;
 use super::staged::{Stage, Staged, partial};
+use super::writes::Writes;
 use super::{FileType, OpenOptions, VfsError};
 use crate::catalog::Operation;
 
@@ -159,7 +160,10 @@ impl Opening<'_> {
 
     /// The session's own staged upload once more.
     fn shared(self, spot: Spot, staged: Arc<Staged>) -> Result<Core, VfsError> {
-        let rights = self.rights(&spot, Operation::Write)?;
+        // Whichever of the two let the upload begin.
+        let rights = self
+            .rights(&spot, Operation::Write)
+            .or_else(|error| self.rights(&spot, Operation::Overwrite).map_err(|_| error))?;
         if self.options.write {
             staged.add_writer();
         }
@@ -194,6 +198,7 @@ impl Opening<'_> {
             staged,
             opened_at: self.asker.inner.clock.now(),
             counts: Counts::default(),
+            queued: Writes::default(),
             _slot: self.slot,
         }
     }

@@ -30,11 +30,38 @@ struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
+    /// A thread was woken or started and has not taken a job yet. While there is one no other is woken: under load
+    /// few threads do the short jobs, and blocked ones are joined by one more at a time.
+    searching: bool,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that a thread looks for work, if there is any and none looks already.
+    fn wake_one(shared: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.searching || state.jobs.is_empty() {
+            return;
+        }
+        if state.idle > 0 {
+            state.searching = true;
+            drop(state);
+            shared.wake.notify_one();
+        } else if state.threads < POOL_THREADS_MAX {
+            state.threads += 1;
+            state.searching = true;
+            drop(state);
+            let worker = shared.clone();
+            let thread = std::thread::Builder::new().name("storage".to_owned());
+            if let Err(error) = thread.spawn(move || work(&worker)) {
+                tracing::error!(%error, "no thread could be started for a storage; its calls wait for the others");
+                let mut state = shared.lock();
+                state.threads -= 1;
+                state.searching = false;
+            }
+        }
     }
 }
 
@@ -80,33 +107,28 @@ impl Pool {
     pub(super) fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.lock();
         state.jobs.push_back(Box::new(job));
-        if state.idle > 0 && state.jobs.len() <= state.idle {
-            drop(state);
-            self.shared.wake.notify_one();
-        } else if state.threads < POOL_THREADS_MAX {
-            state.threads += 1;
-            drop(state);
-            let shared = self.shared.clone();
-            let thread = std::thread::Builder::new().name("storage".to_owned());
-            if let Err(error) = thread.spawn(move || work(&shared)) {
-                tracing::error!(%error, "no thread could be started for a storage; its calls wait for the others");
-                self.shared.lock().threads -= 1;
-            }
-        }
+        Shared::wake_one(&self.shared, state);
     }
 }
 
 /// The life of one thread: jobs until there was none for [`POOL_IDLE`].
-fn work(shared: &Shared) {
+fn work(shared: &Arc<Shared>) {
     let mut state = shared.lock();
+    let mut searching = true;
     loop {
         if let Some(job) = state.jobs.pop_front() {
-            drop(state);
+            if std::mem::take(&mut searching) {
+                state.searching = false;
+            }
+            Shared::wake_one(shared, state);
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a call to a storage panicked; it was answered as failed");
             }
             state = shared.lock();
             continue;
+        }
+        if std::mem::take(&mut searching) {
+            state.searching = false;
         }
         state.idle += 1;
         let (woken, waited) = shared
@@ -116,9 +138,12 @@ fn work(shared: &Shared) {
         state = woken;
         state.idle -= 1;
         if waited.timed_out() && state.jobs.is_empty() {
+            // A wake-up that was meant for this thread must not be waited for.
+            state.searching = false;
             state.threads -= 1;
             return;
         }
+        searching = true;
     }
 }
 

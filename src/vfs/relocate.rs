@@ -8,7 +8,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::change::{own_upload, refuse_mounts};
-use super::local::{FaultPoint, STAGING, link_text, rename_no_replace, told};
+use super::local::{FaultPoint, is_staging, link_text, rename_no_replace, told};
 use super::resolve::{Asker, Place, Spot};
 use super::{FileType, VfsError};
 use crate::access::mount_of;
@@ -141,12 +141,20 @@ pub(super) fn make_hard_link(asker: &Asker, existing: Place, link: Place) -> Res
 /// Makes a symbolic link.
 pub(super) fn make_link(asker: &Asker, target: &[u8], link: Place) -> Result<(), VfsError> {
     refuse_mounts(asker, &link.path, VfsError::Exists)?;
-    let text = relative_text(asker, target, &link)?;
     let spot = asker.spot(link, false)?;
     asker.may_at(Operation::Links, &spot)?;
     if spot.seen.is_some() || own_upload(asker, &spot).is_some() {
         return Err(VfsError::Exists);
     }
+    // Relative to where it will really lie, which is behind the links that led here.
+    let text = relative_text(
+        asker,
+        target,
+        &Place {
+            path: spot.path.clone(),
+            ..spot.place.clone()
+        },
+    )?;
     let folder = spot.root.folder(spot.parent())?;
     rustix::fs::symlinkat(text.as_slice(), &folder, spot.name()).map_err(|errno| told("linking", errno))
 }
@@ -187,13 +195,13 @@ fn relative_text(asker: &Asker, target: &[u8], link: &Place) -> Result<Vec<u8>, 
         }
     }
     let path = VirtualPath::resolve(&parent, target).map_err(|error| VfsError::InvalidName(error.to_string()))?;
-    if path.components().any(|part| part == STAGING) || parts(target).contains(&STAGING) {
+    if path.components().any(is_staging) || parts(target).into_iter().any(is_staging) {
         return Err(VfsError::InvalidName(
             "the target of the link is a name that the server keeps".to_owned(),
         ));
     }
     let (_, account) = asker.account()?;
-    if !mount_of(&account.spec, &path).is_some_and(|mount| mount.at == link.at) {
+    if mount_of(&account.spec, &path).is_none_or(|mount| mount.at != link.at) {
         return Err(VfsError::OutOfMount);
     }
     if target.first() != Some(&b'/') {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::local::{Real, Root, STAGING, Seen, join, real_path, split};
+use super::local::{Real, Root, STAGING, Seen, is_staging, join, real_path, split};
 use super::{Inner, VfsError};
 use crate::access::{Decision, decide, mount_of};
 use crate::catalog::{Account, Mount, Object, Operation, Storage, View};
@@ -125,7 +125,7 @@ impl Asker {
     /// Where `path` lies; `None`: in no mount.
     pub(super) fn place(&self, path: &VirtualPath) -> Result<Option<Place>, VfsError> {
         let (view, account) = self.account()?;
-        if path.components().any(|part| part == STAGING) {
+        if path.components().any(is_staging) {
             return Err(VfsError::InvalidName(format!(
                 "`{}` is a name that the server keeps for itself",
                 String::from_utf8_lossy(STAGING)
@@ -288,7 +288,7 @@ pub(super) fn place_in(view: &View, mount: &Mount, path: &VirtualPath) -> Result
             mount.storage
         )));
     };
-    if mount.folder.components().any(|part| part == STAGING) {
+    if mount.folder.components().any(is_staging) {
         return Err(VfsError::Io(format!(
             "the mount at {} names the staging folder",
             mount.at

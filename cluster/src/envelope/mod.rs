@@ -49,18 +49,18 @@ pub enum Envelope {
 pub struct AppCommand {
     /// The request's id.
     pub request: RequestId,
-    /// SHA-256 of what is wished for: the same id with another wish is refused.
+    /// SHA-256 of what was asked, by default of `command`: the same id with another body is refused.
     pub body_hash: [u8; 32],
     /// The machine's own encoding of the command.
     pub command: Bytes,
 }
 
 impl AppCommand {
-    /// Wraps the machine's encoded command; `wish` is what a retry repeats of it.
-    pub fn new(request: RequestId, command: Bytes, wish: &[u8]) -> Self {
+    /// Wraps the machine's encoded command.
+    pub fn new(request: RequestId, command: Bytes) -> Self {
         Self {
             request,
-            body_hash: sha256(wish),
+            body_hash: sha256(&command),
             command,
         }
     }
@@ -328,4 +328,5 @@ fn newer(what: &'static str, field: &str, found: u8) -> CodecError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

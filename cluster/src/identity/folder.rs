@@ -85,11 +85,6 @@ pub(crate) struct Vault {
 }
 
 impl Identity {
-    /// Whether `folder` holds a complete identity.
-    pub(crate) fn exists(folder: &Path) -> bool {
-        folder.join(IDENTITY_FILE).exists()
-    }
-
     /// Reads the identity of a folder made earlier.
     pub(crate) fn load(folder: &Path) -> Result<Self, NodeError> {
         let path = folder.join(IDENTITY_FILE);

@@ -65,13 +65,7 @@ impl<M: StateMachine> Node<M> {
     /// Brings a join request to the leader, wherever that is.
     pub(super) async fn admit(self: &Arc<Self>, ask: JoinAskV1) -> Result<Bytes, Refusal> {
         check_node_name(&ask.name).map_err(|e| Refusal::new(REFUSED, e.to_string()))?;
-        if ask.peer_address.port() == 0 || ask.peer_address.ip().is_unspecified() {
-            let why = format!(
-                "{} is no address that other nodes can reach; name one",
-                ask.peer_address
-            );
-            return Err(Refusal::new(REFUSED, why));
-        }
+        check_peer_address(ask.peer_address).map_err(|e| Refusal::new(REFUSED, e.to_string()))?;
         // One at a time through this node: the work is rare, and strangers cause it.
         let Ok(_turn) = self.admitting.try_acquire() else {
             return Err(Refusal::new(503, "other machines are being let in; try again shortly"));
@@ -192,11 +186,22 @@ impl<M: StateMachine> Node<M> {
     }
 }
 
+/// Other nodes must be able to call the address.
+pub(super) fn check_peer_address(address: SocketAddr) -> Result<(), NodeError> {
+    if address.port() != 0 && !address.ip().is_unspecified() {
+        return Ok(());
+    }
+    Err(NodeError(format!(
+        "{address} is no address that other nodes can reach: name this machine's own, with a port"
+    )))
+}
+
 /// See [`Cluster::join`](crate::Cluster::join).
 pub(super) async fn join(options: &JoinOptions) -> Result<NodeId, NodeError> {
     let token = JoinToken::parse(&options.token)?;
     check_empty(&options.folder)?;
     check_node_name(&options.name)?;
+    check_peer_address(options.peer_address)?;
     let key = NodeKey::generate()?;
     let ask = JoinAskV1 {
         token: token.id,

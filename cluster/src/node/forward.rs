@@ -14,7 +14,7 @@ use super::{limits, serve};
 use crate::envelope::wire::Framed;
 use crate::envelope::{Answer, AppCommand, Blob, ClusterCommand, Envelope};
 use crate::limits::{COMMAND_BYTES_MAX, RETRY_MAX};
-use crate::raft::CoreError;
+use crate::raft::{CoreError, Role};
 use crate::transport::{CallError, Lane, NOT_A_MEMBER};
 use crate::{Committed, NodeId, ProposeError, RequestId, StateMachine};
 
@@ -44,21 +44,24 @@ enum Attempt {
 }
 
 impl<M: StateMachine> Node<M> {
-    /// See [`Cluster::propose`](crate::Cluster::propose).
+    /// See [`Cluster::propose`](crate::Cluster::propose) and
+    /// [`Cluster::propose_request`](crate::Cluster::propose_request).
     pub(super) async fn propose(
         &self,
         request: RequestId,
+        body_hash: Option<[u8; 32]>,
         command: &M::Command,
         deadline: Duration,
     ) -> Result<Committed<M::Outcome>, ProposeError> {
-        let wish = M::encode_wish(command);
         let command = Bytes::from(M::encode_command(command));
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: command.len() });
         }
         let deadline = Instant::now() + deadline.min(RETRY_MAX);
         let unknown = |reason: String| ProposeError::OutcomeUnknown { request, reason };
-        let envelope = Envelope::App(AppCommand::new(request, command, &wish));
+        let mut command = AppCommand::new(request, command);
+        command.body_hash = body_hash.unwrap_or(command.body_hash);
+        let envelope = Envelope::App(command);
         let answer = self.submit(envelope, deadline).await.map_err(|error| match error {
             SubmitError::Unavailable(reason) => ProposeError::Unavailable { reason },
             SubmitError::Unknown(reason) => unknown(reason),
@@ -154,6 +157,9 @@ impl<M: StateMachine> Node<M> {
 
     /// Proposes as the leader; also what a forwarded proposal gets.
     pub(super) async fn propose_here(&self, envelope: Bytes) -> ForwardReplyV1 {
+        if let Err(reason) = self.check_quorum_here() {
+            return ForwardReplyV1::Unavailable(reason);
+        }
         match self.core.propose(envelope).await {
             Ok(answer) => ForwardReplyV1::Answer(Blob(answer.encode())),
             Err(CoreError::NotLeader { leader }) => ForwardReplyV1::NotLeader(leader),
@@ -162,5 +168,29 @@ impl<M: StateMachine> Node<M> {
             ) => ForwardReplyV1::Unavailable(reason),
             Err(CoreError::Unknown { reason } | CoreError::Stopped { reason }) => ForwardReplyV1::Unknown(reason),
         }
+    }
+
+    /// On the leader: refuses what could not be committed anyway, before anything is appended. Consensus itself
+    /// knows after one election timeout without a quorum; a connection that ended is known at once.
+    pub(super) fn check_quorum_here(&self) -> Result<(), String> {
+        let metrics = self.core.metrics();
+        if metrics.role != Role::Leader {
+            return Ok(());
+        }
+        let answering = metrics
+            .voters
+            .iter()
+            .filter(|voter| !self.client.is_down(**voter, Lane::Consensus))
+            .count();
+        if answering < metrics.voters.len() / 2 + 1 {
+            return Err(format!(
+                "no quorum: {answering} of {} voters answer",
+                metrics.voters.len()
+            ));
+        }
+        if !metrics.quorum {
+            return Err("no quorum: no majority has answered this leader for one election timeout".into());
+        }
+        Ok(())
     }
 }

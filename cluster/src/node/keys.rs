@@ -16,7 +16,7 @@ use super::running::Node;
 use super::{NodeError, limits, serve};
 use crate::envelope::wire::Framed;
 use crate::identity::{DataKey, UnsealError};
-use crate::transport::{CallError, Lane, Refusal};
+use crate::transport::{CallError, Lane, NOT_A_MEMBER, Refusal};
 use crate::{NodeId, StateMachine};
 
 impl<M: StateMachine> Node<M> {
@@ -31,9 +31,9 @@ impl<M: StateMachine> Node<M> {
             };
             let pulled = self.pull_keys().await;
             if Instant::now() >= deadline {
-                let pulled = pulled.err().map(|e| format!(" ({e})")).unwrap_or_default();
+                let last = pulled.last;
                 return Err(NodeError(format!(
-                    "cannot open a sealed secret: {why}{pulled}; try again shortly"
+                    "cannot open a sealed secret: {why} ({last}); try again shortly"
                 )));
             }
             tokio::time::sleep(limits::LEADER_POLL).await;
@@ -49,8 +49,8 @@ impl<M: StateMachine> Node<M> {
         lacks_data_key || lacks_authority || self.vault.ring().ids().is_empty()
     }
 
-    /// Asks all members for the keys that this node lacks, and keeps the first answers.
-    pub(super) async fn pull_keys(&self) -> Result<(), NodeError> {
+    /// Asks all members for the keys that this node lacks and for the members that they know, until nothing lacks.
+    pub(super) async fn pull_keys(&self) -> Pulled {
         let ask = KeysAskV1 {
             held: self.vault.ring().ids(),
             authority: self.vault.authority_key().is_none(),
@@ -63,6 +63,11 @@ impl<M: StateMachine> Node<M> {
             .copied()
             .filter(|node| *node != self.id)
             .collect();
+        let mut pulled = Pulled {
+            asked: others.len(),
+            dismissed: 0,
+            last: "no other member is known".into(),
+        };
         let mut asked: FuturesUnordered<_> = others
             .into_iter()
             .map(|node| {
@@ -77,20 +82,30 @@ impl<M: StateMachine> Node<M> {
                 }
             })
             .collect();
-        let mut last = NodeError("no other member is known".into());
         while let Some((node, answer)) = asked.next().await {
             match answer.and_then(|bytes| KeysReplyV1::decode(&bytes).map_err(|e| CallError::Broken(e.to_string()))) {
                 Ok(reply) => {
-                    self.keep_keys(reply).await?;
-                    if !self.lacks_keys() {
-                        return Ok(());
+                    if let Err(error) = self.keep_keys(reply).await {
+                        pulled.last = error.to_string();
+                    } else if !self.lacks_keys() {
+                        break;
+                    } else {
+                        pulled.last = format!("node {node} does not have them either");
                     }
-                    last = NodeError(format!("node {node} does not have them either"));
                 }
-                Err(error) => last = NodeError(format!("node {node}: {error}")),
+                Err(error) => {
+                    pulled.dismissed += usize::from(matches!(
+                        error,
+                        CallError::Refused {
+                            status: NOT_A_MEMBER,
+                            ..
+                        }
+                    ));
+                    pulled.last = format!("node {node}: {error}");
+                }
             }
         }
-        Err(last)
+        pulled
     }
 
     async fn keep_keys(&self, mut reply: KeysReplyV1) -> Result<(), NodeError> {
@@ -149,6 +164,21 @@ impl<M: StateMachine> Node<M> {
         Ok(Bytes::new())
     }
 
+    /// Hands a key to one member; tries again while it cannot be reached.
+    async fn offer_key(&self, holder: NodeId, offer: &Bytes, within: Duration) -> Result<Bytes, CallError> {
+        let until = Instant::now() + within;
+        loop {
+            match self
+                .client
+                .call(holder, Lane::Peer, serve::KEY, offer.clone(), within)
+                .await
+            {
+                Err(CallError::NotSent(_)) if Instant::now() < until => tokio::time::sleep(limits::LEADER_POLL).await,
+                answer => return answer,
+            }
+        }
+    }
+
     /// Makes a data key and hands it to the voters in `holders`; returns its id once a majority of them, this node
     /// among them, keeps it on disk. It is not in force yet.
     pub(super) async fn spread_new_key(&self, holders: &[NodeId], within: Duration) -> Result<u32, NodeError> {
@@ -161,7 +191,7 @@ impl<M: StateMachine> Node<M> {
         let mut offered: FuturesUnordered<_> = holders
             .iter()
             .filter(|holder| **holder != self.id)
-            .map(|holder| self.client.call(*holder, Lane::Peer, serve::KEY, offer.clone(), within))
+            .map(|holder| self.offer_key(*holder, &offer, within))
             .collect();
         let mut last = String::from("no other voter");
         while let Some(answer) = offered.next().await {
@@ -180,6 +210,16 @@ impl<M: StateMachine> Node<M> {
     }
 }
 
+/// What asking all members came to.
+pub(super) struct Pulled {
+    /// How many were asked.
+    asked: usize,
+    /// How many said that this node is not a member.
+    dismissed: usize,
+    /// The last answer that was no help.
+    last: String,
+}
+
 /// Runs what waits for the disk off the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
@@ -188,22 +228,37 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|e| Err(NodeError(format!("work on the disk was given up: {e}"))))
 }
 
-/// Keeps pulling until nothing is lacking; looks again whenever something may have changed.
+/// Sees to it that this node has its keys, and that it knows whom to hear: a node that hears no leader may have missed
+/// who is a member now, or that it is none any more.
 pub(super) async fn keep_pulling<M: StateMachine>(node: Arc<Node<M>>) {
     let mut told = false;
+    let mut dismissed_since: Option<Instant> = None;
     loop {
-        if node.lacks_keys() && node.core.fatal().reason().is_none() {
-            match node.pull_keys().await {
-                Ok(()) => {
-                    told = false;
-                    tracing::info!("this node has the cluster's data keys");
-                }
-                Err(error) if !told => {
-                    told = true;
-                    tracing::info!(%error, "this node lacks keys of the cluster and keeps asking");
-                }
-                Err(_) => {}
+        let lacking = node.lacks_keys();
+        if (lacking || node.hears_no_leader()) && node.core.fatal().reason().is_none() {
+            let pulled = node.pull_keys().await;
+            if lacking && !node.lacks_keys() {
+                told = false;
+                tracing::info!("this node has the keys of the cluster");
+            } else if lacking && !told {
+                told = true;
+                tracing::info!(
+                    last = pulled.last,
+                    "this node lacks keys of the cluster and keeps asking"
+                );
             }
+            let dismissed = pulled.dismissed > pulled.asked / 2;
+            let since = dismissed.then(|| *dismissed_since.get_or_insert_with(Instant::now));
+            dismissed_since = since;
+            if since.is_some_and(|since| since.elapsed() >= limits::DISMISSED_AFTER) {
+                node.core.fatal().raise(format!(
+                    "this node is not a member of the cluster any more: {} of the {} members that it knows refuse it \
+                     ({}); it was removed. To use this machine again, join with a new token and an empty folder",
+                    pulled.dismissed, pulled.asked, pulled.last
+                ));
+            }
+        } else {
+            dismissed_since = None;
         }
         tokio::time::sleep(limits::RECONCILE_EVERY).await;
     }

@@ -33,14 +33,13 @@ pub const MEMBERS_MAX: usize = 32;
 /// How many questions of the product run at once for other members.
 pub const PEER_CALLS_MAX: usize = 64;
 /// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
-/// heartbeats, which have a connection and a task of their own.
-pub const APPEND_MAX: Duration = Duration::from_secs(2);
+/// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
+/// dead peer is noticed by its connection.
+pub const APPEND_MAX: Duration = Duration::from_secs(10);
 /// A message up to this size, in bytes, is a heartbeat or a vote, and keeps its time-out.
 pub const HEARTBEAT_BYTES_MAX: usize = 256;
 /// How much of a snapshot is read at a time, in bytes.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
-/// How long founding a new cluster on its first node may take: a few fsyncs and one election.
-pub const FOUND_MAX: Duration = Duration::from_secs(20);
 /// How long a stopping node waits for its consensus to end in good order.
 pub const STOP_MAX: Duration = Duration::from_secs(10);
 /// Threads of the consensus runtime.
@@ -51,3 +50,9 @@ pub const REFRESH_EVERY: Duration = Duration::from_millis(25);
 pub const KEEP_BEHIND_SNAPSHOT_MAX: u64 = 5_000;
 /// How long a stopping leader waits for another voter to take over.
 pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);
+/// How long a majority of the members that a node knows must refuse it before it takes itself as removed.
+pub const DISMISSED_AFTER: Duration = Duration::from_secs(3);
+/// How long voters may take to answer before a removal is refused for want of a quorum.
+pub const ANSWERING_MAX: Duration = Duration::from_secs(2);
+/// How long a node that has just started may take to know its cluster before it says that it does not.
+pub const UNKNOWN_CLUSTER_MAX: Duration = Duration::from_secs(1);

@@ -141,11 +141,7 @@ impl<M: StateMachine> Node<M> {
         if stay.is_empty() {
             return Err(format!("node {node} is the only voter"));
         }
-        let hellos = stay
-            .iter()
-            .filter(|voter| **voter != self.id)
-            .map(|voter| self.hello(*voter, limits::HELLO_MAX));
-        let answering = 1 + join_all(hellos).await.iter().filter(|hello| hello.is_ok()).count();
+        let answering = self.answering(&stay).await;
         if answering < stay.len() / 2 + 1 {
             return Err(format!(
                 "without it there would be no quorum: {answering} of the {} voters that stay answer",
@@ -162,6 +158,20 @@ impl<M: StateMachine> Node<M> {
         self.command(ClusterCommand::ForgetNode { node: node.0 }).await?;
         tracing::info!(%node, data_key = format!("{key_id:08x}"), "a node was removed, and a new data key is in force");
         Ok(())
+    }
+
+    /// How many of `voters` answer, this node among them; asks again for a while as long as that is no majority.
+    async fn answering(&self, voters: &[NodeId]) -> usize {
+        let until = Instant::now() + limits::ANSWERING_MAX;
+        loop {
+            let others = voters.iter().filter(|voter| **voter != self.id);
+            let hellos = join_all(others.map(|voter| self.hello(*voter, limits::HELLO_MAX))).await;
+            let answering = 1 + hellos.iter().filter(|hello| hello.is_ok()).count();
+            if answering > voters.len() / 2 || Instant::now() >= until {
+                return answering;
+            }
+            tokio::time::sleep(limits::LEADER_POLL).await;
+        }
     }
 
     async fn command(&self, command: ClusterCommand) -> Result<(), String> {

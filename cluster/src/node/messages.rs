@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 
 use crate::NodeId;
 use crate::envelope::Blob;
-use crate::envelope::wire::{Framed, framed};
+use crate::envelope::wire::framed;
 use crate::identity::KnownPeer;
 
 /// The answer to a forwarded proposal.

@@ -66,6 +66,9 @@ impl<M: StateMachine> Node<M> {
 
     /// What is committed now, confirmed by a quorum, if this node leads.
     pub(super) async fn read_index_here(&self) -> ReadReplyV1 {
+        if let Err(reason) = self.check_quorum_here() {
+            return ReadReplyV1::Unavailable(reason);
+        }
         match self.core.read_index().await {
             Ok(index) => ReadReplyV1::Index(index),
             Err(CoreError::NotLeader { leader }) => ReadReplyV1::NotLeader(leader),
@@ -102,7 +105,7 @@ impl<M: StateMachine> Node<M> {
                 name: info.name.clone(),
                 peer_address: info.peer_address,
                 fingerprint: info.fingerprint,
-                voter: metrics.voters.contains(id),
+                voter: metrics.settled_voters.contains(id),
             };
             (*id, member)
         });

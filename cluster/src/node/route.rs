@@ -14,6 +14,7 @@ use super::messages::HelloV1;
 use super::running::Node;
 use super::{limits, serve};
 use crate::envelope::wire::Framed;
+use crate::raft::Role;
 use crate::transport::{CallError, Lane};
 use crate::{NodeId, StateMachine};
 
@@ -33,16 +34,25 @@ impl<M: StateMachine> Node<M> {
         if let Some(hint) = search.hint.take().filter(|hint| Some(*hint) != search.avoid) {
             return Ok(hint);
         }
+        let started = Instant::now();
         let mut probed: Option<Instant> = None;
         loop {
             if let Some(reason) = self.core.fatal().reason() {
                 return Err(format!("this node has stopped: {reason}"));
             }
             let metrics = self.core.metrics();
+            if metrics.role == Role::Stopped {
+                return Err("this node has stopped".into());
+            }
             if let Some(leader) = metrics.leader.filter(|leader| Some(*leader) != search.avoid) {
                 return Ok(leader);
             }
-            if probed.is_none_or(|at| at.elapsed() >= limits::HELLO_MAX) {
+            if metrics.voters.is_empty() {
+                // It has just started, or has joined and not yet heard of the cluster.
+                if started.elapsed() >= limits::UNKNOWN_CLUSTER_MAX {
+                    return Err("this node does not know the cluster yet".into());
+                }
+            } else if probed.is_none_or(|at| at.elapsed() >= limits::HELLO_MAX) {
                 probed = Some(Instant::now());
                 let found = self.probe(&metrics.voters).await?;
                 if let Some(leader) = found {
@@ -60,9 +70,6 @@ impl<M: StateMachine> Node<M> {
     /// Asks all voters for a sign of life. An error says that there is no majority of them; otherwise the leader,
     /// if one that answers is known.
     async fn probe(&self, voters: &BTreeSet<NodeId>) -> Result<Option<NodeId>, String> {
-        if voters.is_empty() {
-            return Err("this node does not know the cluster yet".into());
-        }
         let majority = voters.len() / 2 + 1;
         let mut answering = BTreeSet::from_iter(voters.contains(&self.id).then_some(self.id));
         let mut named = BTreeSet::from_iter(self.core.metrics().leader);

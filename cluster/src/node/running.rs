@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::admission::check_peer_address;
 use super::link::Link;
 use super::serve::{Door, Product};
 use super::{InitOptions, NodeError, PeerService, StartOptions, keys, limits, membership};
@@ -84,6 +85,7 @@ impl Drop for ConsensusRuntime {
 /// See [`Cluster::init`](crate::Cluster::init).
 pub(super) fn init(options: &InitOptions) -> Result<(), NodeError> {
     check_node_name(&options.name)?;
+    check_peer_address(options.peer_address)?;
     check_empty(&options.folder)?;
     let (cluster, node) = (ClusterId(random()?), NodeId(1));
     let authority = Authority::generate(cluster)?;
@@ -308,6 +310,12 @@ impl<M: StateMachine> Node<M> {
     pub(super) fn heard_confirmed_lately(&self) -> bool {
         let heard = *self.confirmed_heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.is_some_and(|heard| heard.elapsed() < self.election_max)
+    }
+
+    /// Whether neither this node leads nor another one is heard.
+    pub(super) fn hears_no_leader(&self) -> bool {
+        let metrics = self.core.metrics();
+        metrics.role != Role::Leader && !metrics.quorum
     }
 
     /// Fsyncs of the log so far, and the seconds that they took.

@@ -381,6 +381,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             }
         };
         let replicated = raft.replication.unwrap_or_default();
+        let sets = raft.committed_membership_config.membership().get_joint_config();
+        let settled = sets.iter().take(1).flatten();
         Metrics {
             role,
             leader: raft.current_leader.map(NodeId),
@@ -400,6 +402,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 .map(|(id, info)| (NodeId(*id), info.clone()))
                 .collect(),
             voters,
+            settled_voters: settled
+                .filter(|id| sets.iter().all(|set| set.contains(id)))
+                .copied()
+                .map(NodeId)
+                .collect(),
             state_hash: picture.head.state_hash,
             feature_level: rows.feature_level(),
             data_key_id: rows.data_key_id(),
@@ -407,6 +414,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 
     /// Builds a snapshot now, in the background.
+    #[cfg(test)]
     pub async fn snapshot(&self) -> Result<(), CoreError> {
         self.inner
             .raft

@@ -15,6 +15,9 @@
 mod cluster;
 mod convert;
 mod core;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod disk_tests;
 mod fatal;
 pub mod log;
 mod machine;
@@ -37,9 +40,11 @@ pub use machine::{AppliedStore, Recovered};
 pub use network::{CallError, Peer, PeerTransport, Rpc};
 pub use replica::{RowChange, Rows, hash_of, row_hash};
 pub use rows::ClusterRows;
-pub use signal::Signal;
+
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
-pub use types::{LogEntry, LogId, NodeInfo, RaftVote, TypeConfig};
+pub use types::NodeInfo;
+#[cfg(test)]
+pub use types::TypeConfig;
 
 use crate::NodeId;
 
@@ -163,8 +168,10 @@ pub struct Metrics {
     /// The last index in the log here.
     pub last_log: u64,
     /// The last index that a snapshot here contains.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and debuggers"))]
     pub snapshot: u64,
     /// The last index that was purged from the log here.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and debuggers"))]
     pub purged: u64,
     /// Leader: a quorum answered within one longest election timeout. Others: the leader was heard within it.
     pub quorum: bool,
@@ -174,6 +181,8 @@ pub struct Metrics {
     pub members: BTreeMap<NodeId, NodeInfo>,
     /// Those who vote; during a change, those of the old and of the new membership.
     pub voters: BTreeSet<NodeId>,
+    /// Those whose vote is settled: in every set of the last committed membership. Any majority of them decides.
+    pub settled_voters: BTreeSet<NodeId>,
     /// The state hash at `applied`.
     pub state_hash: [u8; 16],
     /// The agreed feature level; 0 before the cluster is founded.

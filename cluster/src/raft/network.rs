@@ -177,6 +177,8 @@ impl<RT: AsyncRuntime, T: PeerTransport> RaftNetworkV2<TypeConfig<RT>> for Conne
         rpc: AppendEntriesRequest<TypeConfig<RT>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<RT>>, RPCError<TypeConfig<RT>>> {
+        // Its size is bounded where the entries are read: `limited_get_log_entries` of the log gives no more than
+        // APPEND_BYTES_MAX at once.
         let reply: AppendReplyV1 = self.ask(Rpc::Append, &convert::append_out(&rpc), &option).await?;
         Ok(convert::append_reply_in(&reply))
     }

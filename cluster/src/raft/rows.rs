@@ -119,6 +119,7 @@ impl ClusterRows {
     }
 
     /// How many request ids are remembered.
+    #[cfg(test)]
     pub fn request_ids(&self) -> u64 {
         range(&self.0, REQUEST_ORDER).count() as u64
     }

@@ -25,7 +25,8 @@ pub enum SnapshotData {
         /// Its length in bytes.
         bytes: u64,
     },
-    /// Memory.
+    /// Memory, in simulation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the simulation keeps snapshots in memory"))]
     Memory(Bytes),
 }
 

@@ -20,7 +20,7 @@ use crate::raft::{CoreConfig, CoreError, Fatal, NodeInfo, Role, StateParts};
 use crate::{NodeId, RequestId, StateMachine};
 
 pub const NODES: [u64; 3] = [1, 2, 3];
-const CLIENTS: u64 = 3;
+const CLIENTS: u64 = 2;
 const HEARTBEAT: Duration = Duration::from_millis(50);
 const TRY_MAX: Duration = Duration::from_millis(600);
 
@@ -57,9 +57,11 @@ struct Seen {
     wrong: Vec<String>,
 }
 
-struct World {
-    net: Net,
-    disks: BTreeMap<u64, Disk>,
+/// Three nodes, their network and their disks.
+pub struct World {
+    pub net: Net,
+    disks: Mutex<BTreeMap<u64, Disk>>,
+    plan: Plan,
     dice: Dice,
     seen: Arc<Mutex<Seen>>,
 }
@@ -74,7 +76,8 @@ pub fn run(plan: Plan) -> Result<Report, String> {
     }
 }
 
-fn info(id: u64) -> NodeInfo {
+/// A node's entry in the membership.
+pub fn info(id: u64) -> NodeInfo {
     NodeInfo {
         name: format!("node-{id}"),
         ..NodeInfo::default()
@@ -82,16 +85,18 @@ fn info(id: u64) -> NodeInfo {
 }
 
 impl World {
-    async fn run(plan: Plan) -> Result<Report, String> {
-        let mut world = Self {
+    pub fn new(plan: Plan) -> Self {
+        Self {
             net: Net::new(plan.seed),
-            disks: NODES
-                .map(|id| (id, Disk::new(plan.sync_takes, plan.disks_lie)))
-                .into_iter()
-                .collect(),
+            disks: Mutex::new(NODES.map(|id| (id, Disk::new(plan.sync_takes, plan.disks_lie))).into()),
+            plan,
             dice: Dice::new(plan.seed.wrapping_mul(31)),
             seen: Arc::default(),
-        };
+        }
+    }
+
+    async fn run(plan: Plan) -> Result<Report, String> {
+        let mut world = Self::new(plan);
         world.form().await?;
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
@@ -113,7 +118,7 @@ impl World {
     }
 
     /// Node 1 founds the cluster, the others join it.
-    async fn form(&mut self) -> Result<(), String> {
+    pub async fn form(&self) -> Result<(), String> {
         for id in NODES {
             self.start(id).await?;
         }
@@ -129,16 +134,16 @@ impl World {
         Ok(())
     }
 
-    fn core(&self, id: u64) -> Result<SimCore, String> {
+    pub fn core(&self, id: u64) -> Result<SimCore, String> {
         self.net.core(id).ok_or_else(|| format!("node {id} is down"))
     }
 
-    async fn start(&self, id: u64) -> Result<(), String> {
-        let disk = self.disks[&id].clone();
+    pub async fn start(&self, id: u64) -> Result<(), String> {
+        let disk = self.disk(id);
         let config = CoreConfig {
             node: NodeId(id),
             heartbeat: HEARTBEAT,
-            snapshot_every: 40,
+            snapshot_every: 30,
             keep_behind_snapshot: 5,
         };
         let (scope, link) = (Scope::default(), self.net.link(id));
@@ -156,11 +161,11 @@ impl World {
         Ok(())
     }
 
-    fn kill(&self, id: u64, power_fails: bool) {
+    pub fn kill(&self, id: u64, power_fails: bool) {
         if let Some((_core, scope)) = self.net.node_is_down(id) {
             scope.kill();
         }
-        let log = &self.disks[&id].log;
+        let log = self.disk(id).log;
         if power_fails {
             log.lose_unsynced();
         } else {
@@ -168,7 +173,21 @@ impl World {
         }
     }
 
-    fn leader(&self) -> Option<u64> {
+    fn disk(&self, id: u64) -> Disk {
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner)[&id].clone()
+    }
+
+    /// Kills a node and gives it an empty disk.
+    pub fn replace_disk(&self, id: u64) {
+        self.kill(id, true);
+        let disk = Disk::new(self.plan.sync_takes, self.plan.disks_lie);
+        self.disks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, disk);
+    }
+
+    pub fn leader(&self) -> Option<u64> {
         NODES.into_iter().find(|id| {
             self.net
                 .core(*id)
@@ -280,14 +299,20 @@ fn check_ledger(id: u64, core: &SimCore, acknowledged: &BTreeMap<u64, (u64, u64)
     Ok(())
 }
 
+/// One write, asked once.
+pub async fn write_once(core: &SimCore, operation: u64) -> Result<Answer, CoreError> {
+    let request = RequestId(u128::from(operation).to_be_bytes());
+    let command = AppCommand::new(request, Bytes::from(Ledger::encode_command(&operation)));
+    core.propose(Envelope::App(command).encode()).await
+}
+
 /// A client: one write after the other, to whoever leads; what is not known is asked again with the same request id.
 async fn write_for_ever(client: u64, net: Net, seen: Arc<Mutex<Seen>>, mut dice: Dice) {
     let mut target = 1 + dice.below(3);
     for number in 0_u64.. {
         let operation = (client << 32) | number;
         let request = RequestId(((u128::from(client) << 64) | u128::from(number)).to_be_bytes());
-        let encoded = Bytes::from(Ledger::encode_command(&operation));
-        let command = AppCommand::new(request, encoded.clone(), &encoded);
+        let command = AppCommand::new(request, Bytes::from(Ledger::encode_command(&operation)));
         let envelope = Envelope::App(command).encode();
         let mut tries = 0;
         loop {
@@ -315,7 +340,7 @@ async fn write_for_ever(client: u64, net: Net, seen: Arc<Mutex<Seen>>, mut dice:
             }
             Scoped::sleep(Duration::from_millis(5 + dice.below(20))).await;
         }
-        Scoped::sleep(Duration::from_millis(1 + dice.below(15))).await;
+        Scoped::sleep(Duration::from_millis(10 + dice.below(60))).await;
     }
 }
 
@@ -346,6 +371,6 @@ async fn watch(net: Net, seen: Arc<Mutex<Seen>>) {
                 seen.wrong.push(format!("node {id} wants to stop: {reason}"));
             }
         }
-        Scoped::sleep(Duration::from_millis(3)).await;
+        Scoped::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -6,11 +6,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::envelope::wire::{Framed, StateHeadV1};
-use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS};
+use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS, APPLIED_LOCK_MAX};
 use crate::raft::{AppliedStore, Recovered, RowChange, Rows, hash_of};
 
 /// The head's key; no row has an empty key.
@@ -40,6 +41,7 @@ impl SledStore {
                     return Ok((store, found));
                 }
                 Ok(_) => tracing::info!("the applied state is older than the newest snapshot, which is used"),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(error) => tracing::warn!(%error, "the applied state cannot be used; it is rebuilt"),
             }
         } else if path.exists() {
@@ -53,7 +55,7 @@ impl SledStore {
     }
 
     fn create(path: &Path, marker: &Path) -> io::Result<Self> {
-        let database = sled::Config::new().path(path).flush_every_ms(Some(500)).open()?;
+        let database = open_database(path)?;
         Ok(Self {
             tree: database.open_tree("state")?,
             database,
@@ -117,6 +119,27 @@ impl AppliedStore for SledStore {
         guard(|| Ok(self.database.flush().map(drop)?))?;
         File::create(&self.marker)?.sync_all()?;
         self.marker.parent().map_or(Ok(()), sync_folder)
+    }
+}
+
+/// Opens sled. A store that was just closed in this process holds its lock a moment longer; another process that
+/// holds it is an error, and nothing is moved aside.
+fn open_database(path: &Path) -> io::Result<sled::Db> {
+    let until = Instant::now() + APPLIED_LOCK_MAX;
+    loop {
+        let opened = sled::Config::new().path(path).flush_every_ms(Some(500)).open();
+        let error = match opened {
+            Ok(database) => return Ok(database),
+            Err(error) => error,
+        };
+        if !error.to_string().contains("could not acquire lock") {
+            return Err(error.into());
+        }
+        if Instant::now() > until {
+            let reason = format!("another process uses {}: is this node running already?", path.display());
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, reason));
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -37,6 +37,17 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
         .map_err(|error| refused("newest snapshot", &error))?;
     let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
     let log = DiskLog::open(&folder.join("log"), fatal.clone()).map_err(|error| refused("log", &error))?;
+    let have = found.head.last.map(|id| id.index);
+    if have < log.purged() {
+        return Err(NodeError(format!(
+            "the log in {} begins after entry {}, and no whole snapshot or state holds what came before (the newest \
+             holds up to entry {}): this node cannot come back by itself. Remove it from the cluster and join a new \
+             one, or restore a backup",
+            folder.display(),
+            log.purged().unwrap_or(0),
+            have.unwrap_or(0),
+        )));
+    }
     Ok(Storage {
         log,
         state: StateParts {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ type Sender = http2::SendRequest<Outgoing>;
 /// Calls members of the table.
 pub(crate) struct Client {
     shared: Arc<Shared>,
-    slots: StdMutex<BTreeMap<(NodeId, Lane), Arc<Mutex<Slot>>>>,
+    slots: StdMutex<BTreeMap<(NodeId, Lane), Arc<Slot>>>,
 }
 
 struct Shared {
@@ -44,9 +45,17 @@ struct Shared {
     runtime: Handle,
 }
 
-/// One peer, one lane: a connection, or when and why there is none.
+/// One peer, one lane.
 #[derive(Default)]
 struct Slot {
+    state: Arc<Mutex<SlotState>>,
+    /// There was a connection or an attempt, and there is none now.
+    down: Arc<AtomicBool>,
+}
+
+/// A connection, or when and why there is none.
+#[derive(Default)]
+struct SlotState {
     open: Option<(Peer, Sender)>,
     failed: Option<Failure>,
 }
@@ -141,19 +150,27 @@ impl Client {
                 ..
             })
         ) {
-            // The peer judged this connection when it was made; a new one is judged anew.
-            if let Ok(mut slot) = self.slot(peer, lane).try_lock() {
+            // The peer judged this connection when it was made, and does not change its mind.
+            if let Ok(mut slot) = self.slot(peer, lane).state.try_lock() {
                 slot.open = None;
             }
         }
         answer
     }
 
+    /// Whether it is known that `peer` cannot be reached on this lane now: its connection ended, or none could be
+    /// made. False also where nothing is known.
+    pub(crate) fn is_down(&self, peer: NodeId, lane: Lane) -> bool {
+        self.slot(peer, lane).down.load(Ordering::Relaxed)
+    }
+
     /// An open connection to `peer`, made now if need be.
     async fn connected(&self, node: NodeId, lane: Lane, deadline: Instant) -> Result<Sender, String> {
         let late = |_| format!("node {node} could not be connected to in time");
         let slot = self.slot(node, lane);
-        let mut guard = timeout_at(deadline, slot.lock_owned()).await.map_err(late)?;
+        let mut guard = timeout_at(deadline, slot.state.clone().lock_owned())
+            .await
+            .map_err(late)?;
         let peer = self.shared.peers.borrow().get(&node).cloned();
         let peer = peer.ok_or_else(|| format!("node {node} is not a member"))?;
         if let Some((known, sender)) = &guard.open {
@@ -170,17 +187,17 @@ impl Client {
             return Err(failure.why.clone());
         }
         // The attempt outlives an impatient caller, so that short deadlines still get a connection in the end.
-        let attempt = self
-            .shared
-            .runtime
-            .spawn(connect_slot(self.shared.clone(), node, peer, guard));
+        let attempt =
+            self.shared
+                .runtime
+                .spawn(connect_slot(self.shared.clone(), node, peer, guard, slot.down.clone()));
         match timeout_at(deadline, attempt).await.map_err(late)? {
             Ok(connected) => connected,
             Err(_) => Err(format!("the connection attempt to node {node} was given up")),
         }
     }
 
-    fn slot(&self, node: NodeId, lane: Lane) -> Arc<Mutex<Slot>> {
+    fn slot(&self, node: NodeId, lane: Lane) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let peers = self.shared.peers.borrow();
         slots.retain(|(known, _), _| *known == node || peers.contains_key(known));
@@ -192,9 +209,10 @@ async fn connect_slot(
     shared: Arc<Shared>,
     node: NodeId,
     peer: Peer,
-    mut slot: OwnedMutexGuard<Slot>,
+    mut slot: OwnedMutexGuard<SlotState>,
+    down: Arc<AtomicBool>,
 ) -> Result<Sender, String> {
-    let attempt = timeout(limits::CONNECT_MAX, connect_peer(&shared, node, &peer)).await;
+    let attempt = timeout(limits::CONNECT_MAX, connect_peer(&shared, node, &peer, &down)).await;
     match attempt.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
         Ok(sender) => {
             slot.failed = None;
@@ -202,6 +220,7 @@ async fn connect_slot(
             Ok(sender)
         }
         Err(why) => {
+            down.store(true, Ordering::Relaxed);
             let why = format!("node {node} at {}: {why}", peer.address);
             let pause = slot
                 .failed
@@ -218,14 +237,20 @@ async fn connect_slot(
     }
 }
 
-async fn connect_peer(shared: &Arc<Shared>, node: NodeId, peer: &Peer) -> Result<Sender, String> {
+async fn connect_peer(
+    shared: &Arc<Shared>,
+    node: NodeId,
+    peer: &Peer,
+    down: &Arc<AtomicBool>,
+) -> Result<Sender, String> {
     let tls = connect_tls(peer.address, shared.tls.clone(), server_name(shared.cluster, node)?).await?;
     let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
     if tls::peer_of(shared.cluster, chain)? != (node, peer.fingerprint) {
         return Err("it shows another certificate than the one it was admitted with".into());
     }
     let (sender, connection) = handshake(tls).await?;
-    let (mut peers, peer) = (shared.peers.clone(), peer.clone());
+    let (mut peers, peer, down) = (shared.peers.clone(), peer.clone(), down.clone());
+    down.store(false, Ordering::Relaxed);
     shared.runtime.spawn(async move {
         let gone = |table: &Arc<PeerTable>| table.get(&node) != Some(&peer);
         tokio::select! {
@@ -234,6 +259,7 @@ async fn connect_peer(shared: &Arc<Shared>, node: NodeId, peer: &Peer) -> Result
             },
             _ = peers.wait_for(gone) => {}
         }
+        down.store(true, Ordering::Relaxed);
     });
     Ok(sender)
 }

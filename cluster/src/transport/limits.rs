@@ -9,7 +9,7 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// The wait after the first failed connection attempt; it doubles up to [`BACKOFF_MAX`].
 pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// The longest wait between connection attempts: a node that comes back is heard within this.
-pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
+pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
 /// A silent connection is asked for a sign of life this often.
 pub const KEEP_ALIVE_EVERY: Duration = Duration::from_millis(300);
 /// A connection that gives no sign of life for this long is closed.

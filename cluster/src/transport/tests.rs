@@ -328,6 +328,7 @@ async fn what_was_not_sent_is_told_from_what_broke() {
         a.client.call(id, Lane::Peer, "/x", Bytes::new(), SOON).await,
         Err(CallError::NotSent(_))
     ));
+    assert!(a.client.is_down(id, Lane::Peer) && !a.client.is_down(b.id, Lane::Peer));
     // It comes back on its port and is reached again, with no more than the longest pause between.
     let (_keep, table) = watch::channel(Arc::new(PeerTable::from([(a.id, a.peer())])));
     let again = listen(peer.address, &gone.credentials, table, Arc::new(Echo))

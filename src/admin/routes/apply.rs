@@ -42,8 +42,9 @@ async fn apply(
     body: Body,
 ) -> Result<Response, Problem> {
     let wait = options.wait()?;
-    let request = query::request_id(&headers)?;
-    let asked = Asked::parse(query::json(body).await?)?;
+    let body = query::body(body).await?;
+    let request = query::asked(&api, &caller, "apply", &headers, &body).await?;
+    let asked = Asked::parse(query::json(&body)?)?;
     let keys = asked.objects.iter().map(|object| &object.0).chain(&asked.deletes);
     for key in keys {
         caller.need(role_needed(key.kind))?;

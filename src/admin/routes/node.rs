@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::Route;
 use super::status::{member, name_of};
 use crate::admin::caller::Caller;
+use crate::admin::change::Asked;
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, PathPart};
 use crate::admin::shapes::fields::Fields;
@@ -120,6 +121,7 @@ async fn reseal_one(api: &Arc<AdminApi>, caller: &Caller, object: &Object<HostKe
     };
     let request = border::random().map(RequestId);
     let request = request.map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
+    let request = Asked::new(api, request, caller, &[b"reseal", object.name.as_str().as_bytes()]).await?;
     change::make(api, caller, transaction, request).await.map(|_| ())
 }
 

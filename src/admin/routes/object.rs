@@ -123,9 +123,10 @@ async fn write(
         name: part.name()?,
     };
     let wait = options.wait()?;
-    let request = query::request_id(&headers)?;
     let expected = etag::expected(&headers)?;
-    let spec = spec_of(&key, query::json(body).await?)?;
+    let body = query::body(body).await?;
+    let request = query::asked(&api, &caller, &format!("put {key}"), &headers, &body).await?;
+    let spec = spec_of(&key, query::json(&body)?)?;
     let built = build(&api, vec![(key.clone(), spec, "spec".to_owned())]).await?;
     let mut transaction = Transaction::default();
     transaction.expected.extend(expected.map(|expected| (key, expected)));
@@ -223,7 +224,7 @@ async fn remove(
         name: part.name()?,
     };
     let wait = options.wait()?;
-    let request = query::request_id(&headers)?;
+    let request = query::asked(&api, &caller, &format!("delete {key}"), &headers, b"").await?;
     let expected = etag::expected(&headers)?.unwrap_or(Expected::Present);
     let transaction = Transaction {
         expected: vec![(key.clone(), expected)],

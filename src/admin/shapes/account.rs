@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::{Border, Built, moment};
-use crate::admin::border::{fingerprint, parse_public_key};
+use crate::admin::border::fingerprint;
 use crate::admin::limits::SESSIONS_LIMIT_MAX;
 use crate::admin::problem::Problem;
+use crate::auth::parse_public_key;
 use crate::catalog::limits::{GRANTS_MAX, KEYS_MAX, MOUNTS_MAX, SOURCES_MAX, TEXT_BYTES_MAX};
 use crate::catalog::{Account, AuthorizedKey, Grant, Mount, Operation, Operations, Spec};
 use crate::ids::Name;
@@ -125,7 +126,8 @@ fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
     };
     let mut fields = Fields::of(value, path)?;
     let line: String = fields.need("key")?;
-    let (key, in_line) = parse_public_key(&line).map_err(|reason| Problem::invalid(&fields.at("key"), reason))?;
+    let (key, in_line) = parse_public_key(&line)
+        .map_err(|reason| Problem::invalid(&fields.at("key"), format!("is not acceptable: {reason}")))?;
     let comment = fields.take::<String>("comment")?.unwrap_or(in_line);
     let path = fields.at("comment");
     if comment.len() > TEXT_BYTES_MAX {

@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::fields::Fields;
-use super::border;
 use super::limits;
 use super::port::ClusterPort;
 use super::problem::{Problem, ProblemKind};
@@ -98,7 +97,8 @@ impl<'a> Border<'a> {
             ));
         }
         self.costly()?;
-        let hash = border::hash_password(&password).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
+        let hash =
+            crate::auth::hash_password(&password).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
         Ok((Some(hash), false))
     }
 }

@@ -140,7 +140,16 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
         "must be a text, not a list",
     );
     account(json!({ "keys": line }), "spec.keys", "must be a list, not a text");
-    account(json!({ "keys": ["planted"] }), "spec.keys[0].key", "not a public key");
+    account(
+        json!({ "keys": ["nonsense"] }),
+        "spec.keys[0].key",
+        "must begin with the key's algorithm",
+    );
+    account(
+        json!({ "keys": ["ssh-ed25519 planted"] }),
+        "spec.keys[0].key",
+        "could not be read",
+    );
     account(
         json!({ "keys": [{ "key": 7 }] }),
         "spec.keys[0].key",
@@ -150,7 +159,7 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
     account(
         json!({ "keys": [{ "key": "../../etc/shadow" }] }),
         "spec.keys[0].key",
-        "not a public key",
+        "algorithm",
     );
     account(
         json!({ "keys": [{ "key": line, "x": 1 }] }),

@@ -10,6 +10,8 @@ pub const TRANSFER_BYTES_MAX: u32 = 255 * 1024;
 pub const HANDLES_MAX: usize = 1_000;
 /// Requests of one channel that run at one time.
 pub const RUNNING_MAX: usize = 64;
+/// Replies that wait for the reply of an earlier request.
+pub const EARLY_MAX: usize = 256;
 /// Bytes of READs that run at one time in one channel.
 pub const READ_AHEAD_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Entries in one reply to READDIR.

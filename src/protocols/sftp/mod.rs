@@ -12,6 +12,7 @@ pub mod state;
 pub mod status;
 pub mod wire;
 
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,6 +76,7 @@ pub struct Channel<O> {
 /// A request that runs.
 struct Finished {
     token: u64,
+    opens: bool,
     done: Done,
     _held: Held,
 }
@@ -83,6 +85,7 @@ type Running = FuturesUnordered<Pin<Box<dyn Future<Output = Finished> + Send>>>;
 
 /// A request that was read and may have to wait.
 struct Waiting {
+    token: u64,
     id: u32,
     request: Request,
     held: Held,
@@ -96,9 +99,15 @@ struct Worker<O> {
     footprints: Vec<(u64, Footprint)>,
     waiting: Option<Waiting>,
     opening: usize,
+    /// Bytes of READs that run or whose reply has not been sent.
     reading_bytes: u64,
-    reads: Vec<(u64, u64)>,
-    tokens: u64,
+    reads: HashMap<u64, u64>,
+    /// The number of the last packet taken; each has exactly one reply.
+    taken: u64,
+    /// The number of the last packet whose reply was released for sending.
+    answered: u64,
+    /// Replies that wait for the one of an earlier packet: some clients lose replies that come out of order.
+    early: BTreeMap<u64, Reply>,
     initialised: bool,
     replies: Vec<Reply>,
 }
@@ -120,8 +129,10 @@ pub async fn serve<O: Outlet>(channel: Channel<O>) -> Ended {
         waiting: None,
         opening: 0,
         reading_bytes: 0,
-        reads: Vec::new(),
-        tokens: 0,
+        reads: HashMap::new(),
+        taken: 0,
+        answered: 0,
+        early: BTreeMap::new(),
         initialised: false,
         replies: Vec::new(),
     }
@@ -196,10 +207,12 @@ impl<O: Outlet> Worker<O> {
 
     /// Reads a packet; what is answered on the spot gives nothing to start.
     fn read(&mut self, queued: Queued) -> Result<Option<Waiting>, Ended> {
+        self.taken += 1;
+        let token = self.taken;
         match wire::parse(queued.packet) {
             Packet::Init { version } if version >= 3 => {
                 self.initialised = true;
-                self.replies.push(wire::version());
+                self.answer(token, wire::version());
                 Ok(None)
             }
             Packet::Init { version } => Err(Ended::Broken(format!(
@@ -207,11 +220,14 @@ impl<O: Outlet> Worker<O> {
             ))),
             _ if !self.initialised => Err(Ended::Broken("the client sent a request before INIT".to_owned())),
             Packet::Malformed { id } => {
-                let reply = wire::status(id, Status::BadMessage, "the request cannot be read");
-                self.replies.push(reply);
+                self.answer(
+                    token,
+                    wire::status(id, Status::BadMessage, "the request cannot be read"),
+                );
                 Ok(None)
             }
             Packet::Request { id, request } => Ok(Some(Waiting {
+                token,
                 id,
                 request,
                 held: queued.held,
@@ -220,7 +236,7 @@ impl<O: Outlet> Worker<O> {
     }
 
     fn may_start(&self, request: &Request, footprint: Footprint) -> bool {
-        if self.running.len() >= limits::RUNNING_MAX {
+        if self.running.len() >= limits::RUNNING_MAX || self.early.len() >= limits::EARLY_MAX {
             return false;
         }
         if let Request::Read { length, .. } = request {
@@ -238,21 +254,24 @@ impl<O: Outlet> Worker<O> {
     }
 
     fn start(&mut self, waiting: Waiting, footprint: Footprint) {
-        let Waiting { id, request, held } = waiting;
+        let Waiting {
+            token,
+            id,
+            request,
+            held,
+        } = waiting;
         let opens = matches!(request, Request::Open { .. } | Request::Opendir { .. });
         if opens && self.handles.count() + self.opening >= limits::HANDLES_MAX {
-            self.replies.push(operations::too_many_handles(id));
+            self.answer(token, operations::too_many_handles(id));
             return;
         }
         self.opening += usize::from(opens);
-        self.tokens += 1;
-        let token = self.tokens;
         let open = self.open_of(&request);
         let mut reading = None;
         if let Request::Read { length, .. } = &request {
             let bytes = u64::from(*length.min(&limits::TRANSFER_BYTES_MAX));
             self.reading_bytes += bytes;
-            self.reads.push((token, bytes));
+            self.reads.insert(token, bytes);
             reading = Some(self.channel.flow.read(bytes));
         }
         self.footprints.push((token, footprint));
@@ -260,6 +279,7 @@ impl<O: Outlet> Worker<O> {
         self.running.push(Box::pin(async move {
             Finished {
                 token,
+                opens,
                 done: performed.await,
                 _held: held,
             }
@@ -284,11 +304,8 @@ impl<O: Outlet> Worker<O> {
 
     fn finish(&mut self, finished: Finished) {
         let token = finished.token;
+        self.opening -= usize::from(finished.opens);
         self.footprints.retain(|(running, _)| *running != token);
-        if let Some(at) = self.reads.iter().position(|(running, _)| *running == token) {
-            let (_, bytes) = self.reads.swap_remove(at);
-            self.reading_bytes -= bytes;
-        }
         let reply = match finished.done {
             Done::Reply(reply) => reply,
             Done::Opened(id, open) => match self.handles.insert(open) {
@@ -296,7 +313,19 @@ impl<O: Outlet> Worker<O> {
                 Err(_) => operations::too_many_handles(id),
             },
         };
-        self.replies.push(reply);
+        self.answer(token, reply);
+    }
+
+    /// Releases the replies in the order of their requests.
+    fn answer(&mut self, token: u64, reply: Reply) {
+        self.early.insert(token, reply);
+        while let Some(reply) = self.early.remove(&(self.answered + 1)) {
+            self.answered += 1;
+            if let Some(bytes) = self.reads.remove(&self.answered) {
+                self.reading_bytes -= bytes;
+            }
+            self.replies.push(reply);
+        }
     }
 
     /// Sends what is ready: small replies together; of a long one the first part so long that it fills a packet.

@@ -1,7 +1,8 @@
 //! Which algorithms are offered, the preferred ones first, and why.
 //!
-//! Nothing with SHA-1, CBC, NIST curves in the key exchange, or a MAC over plain text. `dh-gex` is left out: its
-//! moduli can't be refreshed here. Group 16 and 18 are for peers that have no elliptic curves.
+//! Nothing with SHA-1, CBC, NIST curves in the key exchange, or a MAC over plain text. Classic Diffie-Hellman is left
+//! out: a peer that has not signed in makes the server pay for it (CVE-2002-20001). X25519 alone is for clients older
+//! than the post-quantum hybrid.
 
 use std::borrow::Cow;
 
@@ -12,8 +13,6 @@ const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
     kex::CURVE25519_PRE_RFC_8731,
-    kex::DH_G16_SHA512,
-    kex::DH_G18_SHA512,
     kex::EXTENSION_SUPPORT_AS_SERVER,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
 ];

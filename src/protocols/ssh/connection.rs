@@ -26,8 +26,6 @@ use crate::session::{CloseReason, Registered};
 pub(super) enum Order {
     /// Somebody signed in.
     SignedIn(Registered),
-    /// A limit on sessions was reached; the text is for the peer.
-    TooMany(String),
     /// The peer takes nothing of what it asked for.
     Stalled,
 }
@@ -128,14 +126,13 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
         ending = state.watch() => ending,
     };
     if let Some((code, text)) = ending.farewell {
-        let goodbye = timeout(GOODBYE, async {
+        let gone = timeout(GOODBYE, async {
             say_goodbye(&handle, code, text).await;
             let _ = (&mut running).await;
-        });
-        let left = goodbye.await.is_ok();
+        })
+        .await;
         line.cut();
-        // What has ended must not be asked again.
-        if !left {
+        if gone.is_err() {
             let _ = timeout(CUT_WAIT, &mut running).await;
         }
     }
@@ -183,7 +180,6 @@ impl State {
                         self.registered = Some(registered);
                         self.permit = None;
                     }
-                    Order::TooMany(text) => return Ending::by_us(Disconnect::TooManyConnections, text),
                     Order::Stalled => {
                         return Ending::by_us(Disconnect::ByApplication, "the client took nothing for too long");
                     }

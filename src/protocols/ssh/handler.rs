@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -47,6 +47,8 @@ pub(super) struct Connection {
     pub(super) orders: mpsc::Sender<Order>,
     login: Login,
     session: Option<Arc<crate::session::Session>>,
+    /// Why a proven user gets no session: said on the way out.
+    too_many: Option<String>,
     channels: HashMap<ChannelId, Subsystem>,
 }
 
@@ -87,6 +89,7 @@ impl Connection {
             orders,
             login: Login::default(),
             session: None,
+            too_many: None,
             channels: HashMap::new(),
         }
     }
@@ -148,7 +151,16 @@ impl Connection {
                 self.login.finish();
                 Auth::Accept
             }
-            Err(reason) => self.refuse(user, method, reason),
+            Err(reason) => {
+                let refusal = self.refuse(user, method, reason);
+                // Only a message after a success can say that the proof was good and a limit was not: the connection
+                // ends within the same step, and without a session nothing could be done on it anyway.
+                if self.too_many.is_some() {
+                    self.login.finish();
+                    return Auth::Accept;
+                }
+                refusal
+            }
         }
     }
 
@@ -178,7 +190,7 @@ impl Connection {
                     LimitReached::Service => "this service",
                 };
                 let text = format!("too many sessions of {whose} on this node; try again later");
-                let _ = self.orders.try_send(Order::TooMany(text.clone()));
+                self.too_many = Some(text.clone());
                 return Err(text);
             }
         };
@@ -199,13 +211,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Refuses what would run a program: says why on the peer's terminal, and closes the channel.
+    /// Refuses what would run a program: says why on the peer's terminal, and ends as a program that failed.
+    /// Clients do not show the text if the request itself is answered by a failure.
     fn refuse_program(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), russh::Error> {
         if self.channels.contains_key(&channel) {
             self.channels.insert(channel, Subsystem::Refused);
         }
+        russh.channel_success(channel)?;
         russh.extended_data(channel, 1, Bytes::from_static(SFTP_ONLY.as_bytes()))?;
-        russh.channel_failure(channel)?;
         russh.exit_status_request(channel, 1)?;
         russh.eof(channel)?;
         russh.close(channel)
@@ -361,6 +374,13 @@ impl russh::server::Handler for Connection {
             _ => Zeroizing::new(String::new()),
         };
         Ok(self.verify_password(user, &answer, "keyboard-interactive").await)
+    }
+
+    async fn auth_succeeded(&mut self, russh: &mut Session) -> Result<(), Self::Error> {
+        match &self.too_many {
+            Some(text) => russh.disconnect(Disconnect::TooManyConnections, text, ""),
+            None => Ok(()),
+        }
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {

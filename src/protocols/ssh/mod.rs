@@ -125,3 +125,7 @@ fn config(settings: &Service, host_keys: &[PrivateKey]) -> Config {
         ..Config::default()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

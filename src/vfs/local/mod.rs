@@ -27,6 +27,11 @@ pub(super) use walk::{Real, real_path};
 /// it: a component of this name is refused everywhere.
 pub(super) const STAGING: &[u8] = b".argosy-staging";
 
+/// Whether a component is the staging folder's name, on file systems that ignore case too.
+pub(super) fn is_staging(component: &[u8]) -> bool {
+    component.eq_ignore_ascii_case(STAGING)
+}
+
 /// Mode bits that a client may set: permissions and the sticky bit, never set-id.
 pub(super) const MODE_MASK: u32 = 0o1777;
 

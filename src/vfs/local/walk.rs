@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use rustix::io::Errno;
 
-use super::{Root, STAGING, Seen, join, link_text, told};
+use super::{Root, Seen, is_staging, join, link_text, told};
 use crate::vfs::limits::LINKS_MAX;
 use crate::vfs::{FileType, VfsError};
 
@@ -46,7 +46,7 @@ fn walk(root: &Root, folder: &[u8], below: &[u8], follow: bool) -> Result<Real, 
                 }
                 continue;
             }
-            STAGING => return Err(VfsError::NotFound),
+            hidden if is_staging(hidden) => return Err(VfsError::NotFound),
             _ => real.push(part),
         }
         let seen = root

@@ -96,16 +96,21 @@ async fn a_folder_swapped_for_a_link_never_leads_out() {
         }
     });
     let mut read = 0;
-    for _ in 0..2000 {
+    // Most tries may fall on the moment when the folder is away; so many are made that some do not.
+    for round in 0..1_000_000 {
+        if round >= 500 && read >= 20 {
+            break;
+        }
         if let Ok(content) = alice.download("/dir/file").await {
             assert_eq!(content, b"mine");
             read += 1;
         }
-        if let Ok(()) = alice.upload("/dir/new", b"n").await {}
+        // Whether it succeeds depends on the moment; where it goes does not.
+        let _ = alice.upload("/dir/new", b"n").await;
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     swapper.join().unwrap();
-    assert!(read > 0);
+    assert!(read >= 20);
     assert!(!house.root().join("bob/new").exists());
 }
 
@@ -141,6 +146,18 @@ async fn a_link_made_by_a_client_is_stored_relative_within_its_mount() {
         Err(VfsError::InvalidName(_))
     ));
     assert_eq!(alice.download("/a/link1").await.unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn an_absolute_link_made_behind_a_link_leads_where_it_was_told() {
+    let house = House::new();
+    house.put("deep/down/here/x", b"");
+    house.put("file", b"found");
+    symlink("deep/down/here", house.on_disk("short")).unwrap();
+    let alice = User::alice(&house);
+    link(&alice, "/file", "/short/l").await.unwrap();
+    assert_eq!(alice.download("/short/l").await.unwrap(), b"found");
+    assert_eq!(target(&alice, "/short/l").await.unwrap(), "../../../file");
 }
 
 #[tokio::test]

@@ -200,7 +200,12 @@ async fn staged_names_hold_the_node_and_randomness_and_cannot_be_named_by_client
     house.account("root", super::house::account("/"));
     let root = User::new(&house, &alice.vfs, "root");
     assert!(root.names("/").await.iter().all(|(name, _)| name != ".argosy-staging"));
-    for at in ["/.argosy-staging", "/.argosy-staging/x", "/alice/.argosy-staging"] {
+    for at in [
+        "/.argosy-staging",
+        "/.ARGOSY-Staging",
+        "/.argosy-staging/x",
+        "/alice/.argosy-staging",
+    ] {
         assert!(matches!(root.look(at).await, Err(VfsError::InvalidName(_))), "{at}");
         assert!(
             matches!(root.open(at, &writing()).await.err(), Some(VfsError::InvalidName(_))),
@@ -217,6 +222,44 @@ async fn staged_names_hold_the_node_and_randomness_and_cannot_be_named_by_client
     }
     std::os::unix::fs::symlink(".argosy-staging", house.root().join("door")).unwrap();
     assert_eq!(root.list("/door").await.err(), Some(VfsError::NotFound));
+}
+
+#[tokio::test]
+async fn of_many_sessions_that_take_over_at_the_same_moment_one_publishes_a_whole_file() {
+    let house = House::new();
+    let nodes = [house.node(1), house.node(2), house.node(3)];
+    for round in 0..20 {
+        let at = format!("/big-{round}");
+        let alice = User::new(&house, &nodes[0], "alice");
+        let file = alice.begin(&at, b"12345").await;
+        alice.interrupt(file).await;
+        let takers: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let (user, at) = (User::new(&house, node, "alice"), at.clone());
+                tokio::spawn(async move {
+                    let options = OpenOptions {
+                        create: false,
+                        ..resuming()
+                    };
+                    let file = user.open(&at, &options).await?;
+                    file.write_at(5, Bytes::from_static(b"678")).await?;
+                    file.commit().await
+                })
+            })
+            .collect();
+        let mut published = 0;
+        for taker in takers {
+            match taker.await.unwrap() {
+                Ok(()) => published += 1,
+                Err(VfsError::TakenOver | VfsError::NotFound) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert!(published >= 1, "round {round}");
+        assert_eq!(house.get(&at[1..]).unwrap(), b"12345678");
+    }
+    assert!(house.staged().is_empty());
 }
 
 /// Leaves a staged file as a killed node does: its handle never ends.

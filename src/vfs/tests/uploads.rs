@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::house::{House, User, grant, reading, resuming, writing};
-use crate::catalog::Operation::{self, List, Overwrite, Read, Write};
+use crate::catalog::Operation::{self, List, Read, Write};
 use crate::session::CloseReason;
 use crate::vfs::{AttributeChange, OpenOptions, VfsError};
 
@@ -269,6 +269,48 @@ async fn a_revoked_upload_is_never_published() {
 }
 
 #[tokio::test]
+async fn an_upload_revoked_during_its_fsync_is_not_published() {
+    let house = House::new();
+    let session = house.session("alice");
+    let closed = session.clone();
+    let faults = crate::vfs::local::Faults::planned(move |at| {
+        if at == crate::vfs::local::FaultPoint::SyncFile {
+            closed.close(CloseReason::Administrator);
+        }
+        None
+    });
+    let vfs = house.node_with(1, faults);
+    let alice = User { vfs, session };
+    let revoked = VfsError::Revoked(CloseReason::Administrator);
+    assert_eq!(alice.upload("/a", b"secret").await, Err(revoked));
+    assert_eq!(house.get("a"), None);
+}
+
+#[test]
+fn handles_can_be_shared_between_tasks() {
+    fn shared<T: Send + Sync>() {}
+    shared::<crate::vfs::Vfs>();
+    shared::<crate::vfs::OpenFile>();
+    shared::<crate::vfs::Listing>();
+}
+
+#[tokio::test]
+async fn a_handle_that_only_reads_does_not_publish_and_one_that_is_left_writes_in_place() {
+    let house = House::new();
+    let alice = User::alice(&house);
+    let first = alice.begin("/a", b"one").await;
+    let read = alice.open("/a", &reading()).await.unwrap();
+    read.commit().await.unwrap();
+    assert_eq!(house.get("a"), None);
+    let second = alice.open("/a", &resuming()).await.unwrap();
+    first.commit().await.unwrap();
+    assert_eq!(house.get("a").unwrap(), b"one");
+    second.write_at(3, Bytes::from_static(b"two")).await.unwrap();
+    second.commit().await.unwrap();
+    assert_eq!(house.get("a").unwrap(), b"onetwo");
+}
+
+#[tokio::test]
 async fn an_upload_goes_on_while_the_view_changes_elsewhere() {
     let house = House::new();
     let alice = User::alice(&house);
@@ -313,5 +355,4 @@ async fn a_folder_that_went_away_fails_the_end_of_its_upload() {
     std::fs::remove_dir(house.on_disk("in")).unwrap();
     assert_eq!(file.commit().await, Err(VfsError::NotFound));
     assert!(house.staged().is_empty());
-    let _ = Overwrite;
 }

@@ -1,6 +1,8 @@
+use bytes::BufMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::reply::{put_attributes, put_string};
 use super::*;
 
 /// A packet as a client sends it, without its length field.

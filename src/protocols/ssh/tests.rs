@@ -1,0 +1,209 @@
+//! OpenSSH's own client against a service on a free port: what users see.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::*;
+use crate::auth::{self, keys};
+use crate::catalog::{Account, AuthorizedKey, Durability, Mount, Object, Storage, View};
+use crate::clock::UnixMillis;
+use crate::listener::Listener;
+use crate::path::VirtualPath;
+use crate::session::CloseReason;
+
+struct World {
+    folder: TempDir,
+    registry: Arc<Registry>,
+    listener: Listener,
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn object<T>(text: &str, spec: T) -> Arc<Object<T>> {
+    Arc::new(Object {
+        name: name(text),
+        spec,
+        revision: 1,
+        changed_by: "root@test".to_owned(),
+        changed_at: UnixMillis(0),
+    })
+}
+
+fn account(key: String) -> Account {
+    Account {
+        enabled: true,
+        expires_at: None,
+        password: None,
+        keys: vec![AuthorizedKey {
+            key,
+            comment: String::new(),
+            expires_at: None,
+        }],
+        home: Some(Mount {
+            at: VirtualPath::root(),
+            storage: name("disk"),
+            folder: VirtualPath::root(),
+            grants: None,
+        }),
+        mounts: Vec::new(),
+        sources: Vec::new(),
+        sessions_max: Some(1),
+    }
+}
+
+impl World {
+    /// A service with the account `alice`, whose private key is the file `key`; files lie in `files`.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (public, private) = auth::generate_host_key("ssh-ed25519").unwrap();
+        let key = folder.path().join("key");
+        std::fs::write(&key, private.as_bytes()).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::create_dir(folder.path().join("files")).unwrap();
+        let storage = Storage {
+            root: folder.path().join("files").into_os_string().into_encoded_bytes(),
+            durability: Durability::Strict,
+            keep_interrupted: true,
+            reserve_bytes: 0,
+        };
+        let mut view = View::default();
+        view.storages.insert(name("disk"), object("disk", storage));
+        view.accounts.insert(name("alice"), object("alice", account(public)));
+        view.services
+            .insert(name("sftp"), object("sftp", Service::sftp(1, Vec::new())));
+        let view = Arc::new(Mutex::new(Arc::new(view)));
+        let views: ViewSource = Arc::new(move || view.lock().unwrap().clone());
+        let (_, host_key) = auth::generate_host_key("ssh-ed25519").unwrap();
+        let host_keys = Arc::new(vec![keys::parse_host_key(&host_key).unwrap()]);
+        let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
+        let node = Dependencies {
+            views: views.clone(),
+            registry: registry.clone(),
+            vfs: Vfs::new(views.clone(), clock.clone(), journal.clone(), 1),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            authenticator: Authenticator::new(views, clock).unwrap(),
+            flow: Arc::default(),
+        };
+        let service = SshService::new(name("sftp"), node, Arc::new(move || host_keys.clone()));
+        let address = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::open(address, name("sftp"), service, journal).unwrap();
+        Self {
+            folder,
+            registry,
+            listener,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `ssh` or `sftp` with what both need.
+    fn client(&self, program: &str, user: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(["-F", "/dev/null", "-i", "key"]);
+        for option in [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            &format!("User={user}"),
+            &format!("Port={}", self.listener.local_addr().port()),
+        ] {
+            command.args(["-o", option]);
+        }
+        command
+    }
+
+    /// Runs a batch of sftp's commands.
+    async fn batch(&self, user: &str, commands: &str) -> Output {
+        std::fs::write(self.path().join("batch"), commands).unwrap();
+        self.client("sftp", user)
+            .args(["-b", "batch", "127.0.0.1"])
+            .output()
+            .await
+            .unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    let all = [&output.stdout[..], &output.stderr[..]].concat();
+    format!("{} {}", output.status, String::from_utf8_lossy(&all))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_comes_back_as_it_went_and_its_folder_shows_it() {
+    let world = World::new();
+    let content: Vec<u8> = (0..20_000_003_u32)
+        .map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    std::fs::write(world.path().join("there"), &content).unwrap();
+    let output = world
+        .batch("alice", "put there f\nls -l\nmkdir d\nrename f d/g\nget d/g back\n")
+        .await;
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("20000003"), "{}", text(&output));
+    assert!(std::fs::read(world.path().join("back")).unwrap() == content);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_user_and_a_foreign_key_are_refused_alike() {
+    let world = World::new();
+    let unknown = text(&world.batch("bob", "ls\n").await);
+    let (_, foreign) = auth::generate_host_key("ssh-ed25519").unwrap();
+    std::fs::write(world.path().join("key"), foreign.as_bytes()).unwrap();
+    let foreign = text(&world.batch("alice", "ls\n").await);
+    assert!(unknown.contains("Permission denied"), "{unknown}");
+    assert_eq!(unknown.replace("bob", "alice"), foreign);
+    assert_eq!(world.registry.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_and_a_shell_are_refused_with_a_text() {
+    let world = World::new();
+    for command in [&["127.0.0.1", "ls"][..], &["127.0.0.1"]] {
+        let output = world.client("ssh", "alice").args(command).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains("SFTP only"), "{}", text(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_session_ends_at_once_and_a_second_one_over_the_limit_is_told_why() {
+    let world = World::new();
+    let mut first = world.client("sftp", "alice");
+    let mut first = first
+        .arg("127.0.0.1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while world.registry.count() == 0 {
+        assert!(Instant::now() < deadline, "nobody signed in");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let second = text(&world.batch("alice", "ls\n").await);
+    assert!(second.contains("too many sessions"), "{second}");
+    let start = Instant::now();
+    world.registry.list()[0].close(CloseReason::Administrator);
+    tokio::time::timeout(Duration::from_secs(10), first.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    while world.registry.count() > 0 {
+        assert!(Instant::now() < deadline, "the session stayed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

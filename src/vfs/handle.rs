@@ -1,0 +1,114 @@
+//! The handle of an open file that protocols hold: judges on the caller's thread, works on the storage's pool.
+//!
+//! What is done on the disk is left to `file`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::file::Core;
+use super::writes::Writes;
+use super::{AttributeChange, Attributes, VfsError};
+use crate::events::FileVerb;
+
+/// An open file. Dropping it without [`commit`](Self::commit) interrupts an upload: nothing is published.
+pub struct OpenFile {
+    /// `None` only while it is being dropped.
+    core: Option<Arc<Core>>,
+}
+
+impl OpenFile {
+    pub(super) fn new(core: Core) -> Self {
+        Self {
+            core: Some(Arc::new(core)),
+        }
+    }
+
+    fn core(&self) -> Result<&Arc<Core>, VfsError> {
+        self.core.as_ref().ok_or(VfsError::NotFound)
+    }
+
+    async fn run<T: Send + 'static>(
+        core: &Arc<Core>,
+        job: impl FnOnce(&Core) -> Result<T, VfsError> + Send + 'static,
+    ) -> Result<T, VfsError> {
+        let pool = core.asker.inner.pool(&core.place.storage.name);
+        let core = core.clone();
+        pool.run(move || job(&core)).await
+    }
+
+    /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
+    /// `length` is at most [`limits::READ_BYTES_MAX`](super::limits::READ_BYTES_MAX).
+    pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
+        let core = self.core()?;
+        core.check_read(offset, length)?;
+        let mut buffer = vec![0; length];
+        let (done, complete) = core.read_cached(offset, &mut buffer);
+        let buffer = if complete {
+            buffer.truncate(done);
+            buffer
+        } else {
+            Self::run(core, move |core| core.read_rest(offset, buffer, done)).await?
+        };
+        core.count_read(buffer.len());
+        Ok(buffer.into())
+    }
+
+    /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may wait at a time, at most
+    /// [`limits::WRITES_WAITING_MAX`](super::limits::WRITES_WAITING_MAX); they are done in the order of their first
+    /// poll. `chunk` is at most [`limits::WRITE_BYTES_MAX`](super::limits::WRITE_BYTES_MAX). A write whose caller goes
+    /// away is done all the same.
+    pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
+        let core = self.core()?;
+        core.check_write(offset, chunk.len())?;
+        Writes::write(core, offset, chunk).await
+    }
+
+    /// Attributes of the open file.
+    pub async fn attributes(&self) -> Result<Attributes, VfsError> {
+        let core = self.core()?;
+        core.asker.session.check().map_err(VfsError::Revoked)?;
+        Self::run(core, Core::attributes).await
+    }
+
+    /// Changes attributes of the open file.
+    pub async fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
+        let core = self.core()?;
+        let change = change.clone();
+        let result = Self::run(core, move |core| core.set_attributes(&change)).await;
+        core.asker
+            .recorded(FileVerb::AttributesSet, &core.place.path, None, result)
+    }
+
+    /// Puts what was written so far on stable storage, as fsync(2).
+    pub async fn sync(&self) -> Result<(), VfsError> {
+        let core = self.core()?;
+        core.asker.session.check().map_err(VfsError::Revoked)?;
+        Self::run(core, Core::sync).await
+    }
+
+    /// Ends the use of the file. For an upload: fsync, rename, fsync the folder; once this answers, the file is
+    /// whole, under its name, on stable storage.
+    pub async fn commit(mut self) -> Result<(), VfsError> {
+        let Some(core) = self.core.take() else {
+            return Err(VfsError::NotFound);
+        };
+        // The core's last hold must end on the pool even when nobody waits for the answer.
+        let pool = core.asker.inner.pool(&core.place.storage.name);
+        pool.run(move || core.commit()).await
+    }
+
+    /// Bytes read and written through this handle.
+    pub fn moved(&self) -> (u64, u64) {
+        self.core.as_ref().map_or((0, 0), |core| core.moved())
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            let pool = core.asker.inner.pool(&core.place.storage.name);
+            pool.submit(move || drop(core));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The queue of writes of one open file: many wait, one turn on the pool does those that are there.
+//!
+//! A client that sends ahead in small packets costs one change of threads for many packets, and its packets reach
+//! the disk in the order in which they came. What a write does is left to `file`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::VfsError;
+use super::file::Core;
+use super::limits::{WRITES_PER_TURN_MAX, WRITES_WAITING_MAX};
+
+/// The writes that wait.
+#[derive(Default)]
+pub(super) struct Writes(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<Write>,
+    /// A turn is queued or runs.
+    turn: bool,
+}
+
+struct Write {
+    offset: u64,
+    chunk: Bytes,
+    answer: oneshot::Sender<Result<(), VfsError>>,
+}
+
+impl Writes {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues one write of `core`; the answer comes when it is done.
+    pub(super) async fn write(core: &Arc<Core>, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
+        let (answer, answered) = oneshot::channel();
+        let begins = {
+            let mut waiting = core.queued.lock();
+            if waiting.queue.len() >= WRITES_WAITING_MAX {
+                return Err(VfsError::Limit(format!(
+                    "the file has {WRITES_WAITING_MAX} writes waiting"
+                )));
+            }
+            waiting.queue.push_back(Write { offset, chunk, answer });
+            !std::mem::replace(&mut waiting.turn, true)
+        };
+        if begins {
+            Self::submit(core.clone());
+        }
+        let gone = |_| VfsError::Io("a write ended without an answer; see the log".to_owned());
+        answered.await.map_err(gone)?
+    }
+
+    fn submit(core: Arc<Core>) {
+        let pool = core.asker.inner.pool(&core.place.storage.name);
+        pool.submit(move || Self::turn(core));
+    }
+
+    /// Does what waits, at most [`WRITES_PER_TURN_MAX`].
+    fn turn(core: Arc<Core>) {
+        let mut guard = TurnEnds { core: Some(core) };
+        for _ in 0..WRITES_PER_TURN_MAX {
+            let Some(core) = &guard.core else { return };
+            let next = {
+                let mut waiting = core.queued.lock();
+                let next = waiting.queue.pop_front();
+                waiting.turn = next.is_some();
+                next
+            };
+            let Some(Write { offset, chunk, answer }) = next else {
+                guard.core = None;
+                return;
+            };
+            let result = core.write(offset, &chunk);
+            // Nobody waits any more: the bytes are written all the same.
+            let _ = answer.send(result);
+        }
+        if let Some(core) = guard.core.take() {
+            Self::submit(core);
+        }
+    }
+}
+
+/// Sees to it that a panic in a write does not leave the others waiting for ever.
+struct TurnEnds {
+    core: Option<Arc<Core>>,
+}
+
+impl Drop for TurnEnds {
+    fn drop(&mut self) {
+        if let Some(core) = &self.core {
+            let mut waiting = core.queued.lock();
+            waiting.queue.clear();
+            waiting.turn = false;
+        }
+    }
+}
