@@ -20,6 +20,7 @@ use crate::admin::peers::{Enforcement, EnforcementReport, Peers};
 use crate::admin::{AdminApi, AdminParts, NodeHealth, Readiness};
 use crate::auth::Authenticator;
 use crate::catalog::Catalog;
+use crate::catalog::ViewSource;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
@@ -30,7 +31,7 @@ use crate::reconcile::ports::Ports;
 use crate::reconcile::sessions::Sessions;
 use crate::reconcile::{Enforced, Reconciler};
 use crate::session::{CloseReason, Registry};
-use crate::vfs::{Vfs, ViewSource};
+use crate::vfs::Vfs;
 
 /// A running node.
 pub struct Node {

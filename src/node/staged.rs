@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::limits;
 use crate::catalog::Catalog;
-use crate::vfs::{Vfs, ViewSource};
+use crate::catalog::ViewSource;
+use crate::vfs::Vfs;
 
 /// Cleans at start, then every [`limits::CLEAN_STAGED_EVERY`], until `stop` turns true.
 pub async fn clean(vfs: Vfs, cluster: Cluster<Catalog>, view: ViewSource, mut stop: watch::Receiver<bool>) {

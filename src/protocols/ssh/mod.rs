@@ -18,12 +18,13 @@ use russh::{MethodKind, MethodSet, SshId};
 
 use crate::auth::Authenticator;
 use crate::catalog::Service;
+use crate::catalog::ViewSource;
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::ids::Name;
 use crate::listener::{Accepted, PermitLimits, Serve, Serving};
 use crate::session::Registry;
-use crate::vfs::{Vfs, ViewSource};
+use crate::vfs::Vfs;
 
 use super::sftp::flow::{NodeFlow, WINDOW_INITIAL};
 
