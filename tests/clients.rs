@@ -71,27 +71,25 @@ fn read_tree(root: &Path) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
     found
 }
 
+/// How two trees differ; nothing if they do not.
+fn difference(one: &Path, other: &Path) -> Option<String> {
+    let (one, other) = (read_tree(one), read_tree(other));
+    let shown = |key: &Vec<u8>| String::from_utf8_lossy(key).into_owned();
+    let missing: Vec<_> = one.keys().filter(|key| !other.contains_key(*key)).map(shown).collect();
+    let extra: Vec<_> = other.keys().filter(|key| !one.contains_key(*key)).map(shown).collect();
+    let differ = one
+        .iter()
+        .filter(|(key, bytes)| other.get(*key).is_some_and(|found| found != *bytes));
+    let differ: Vec<_> = differ.map(|(key, _)| shown(key)).collect();
+    let same = missing.is_empty() && extra.is_empty() && differ.is_empty();
+    (!same).then(|| format!("missing {missing:?}, extra {extra:?}, different {differ:?}"))
+}
+
 #[track_caller]
 fn same_tree(one: &Path, other: &Path, what: &str) {
-    let (one, other) = (read_tree(one), read_tree(other));
-    let shown = |keys: Vec<&Vec<u8>>| {
-        keys.into_iter()
-            .map(|key| String::from_utf8_lossy(key).into_owned())
-            .collect::<Vec<_>>()
-    };
-    let missing = shown(one.keys().filter(|key| !other.contains_key(*key)).collect());
-    let extra = shown(other.keys().filter(|key| !one.contains_key(*key)).collect());
-    assert!(
-        missing.is_empty() && extra.is_empty(),
-        "{what}: missing {missing:?}, extra {extra:?}"
-    );
-    let differ = shown(
-        one.iter()
-            .filter(|(key, bytes)| other[*key] != **bytes)
-            .map(|(key, _)| key)
-            .collect(),
-    );
-    assert!(differ.is_empty(), "{what}: these differ: {differ:?}");
+    if let Some(difference) = difference(one, other) {
+        panic!("{what}: {difference}");
+    }
 }
 
 /// An account, a local tree, and a login for each node.
@@ -256,12 +254,12 @@ fn sshfs_is_a_file_system_on_every_node() {
         let mut copy = process::command("cp");
         copy.arg("-r").arg(local.join("tree")).arg(&folder);
         process::run(copy, b"").ok();
-        same_tree(
-            &local.join("tree"),
-            &account.home.join(format!("at-{at}")),
-            "what arrived",
-        );
         same_tree(&local.join("tree"), &folder, "what the mount shows");
+        // sshfs does not wait for the answer to a CLOSE.
+        let arrived = account.home.join(format!("at-{at}"));
+        eventually("the tree has arrived", limits::LINE, || {
+            difference(&local.join("tree"), &arrived).map_or(Ok(()), Err)
+        });
         let file = folder.join("size-1000003");
         std::fs::rename(&file, folder.join("moved")).unwrap();
         std::fs::rename(folder.join("moved"), folder.join("size-1")).unwrap();
@@ -290,10 +288,14 @@ fn sshfs_is_a_file_system_on_every_node() {
         std::io::Write::write_all(&mut append, b"+more").unwrap();
         drop(append);
         expected.extend_from_slice(b"+more");
-        assert_eq!(
-            std::fs::read(account.home.join(format!("at-{at}/size-1"))).unwrap(),
-            expected
-        );
+        eventually("the appended bytes have arrived", limits::LINE, || {
+            let found = std::fs::read(arrived.join("size-1")).unwrap();
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!("{} bytes", found.len()))
+            }
+        });
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(!account.home.join(format!("at-{at}")).exists());
     }

@@ -68,6 +68,9 @@ pub struct Channel<O> {
     pub outlet: O,
     /// Bytes of the largest SSH packet that the peer takes, so that replies fill packets.
     pub packet_bytes: usize,
+    /// The peer names the link first in SYMLINK, as the draft says, and not the target first, as OpenSSH does and
+    /// nearly everybody after it.
+    pub link_first: bool,
 }
 
 /// A request that runs.
@@ -115,6 +118,7 @@ pub async fn serve<O: Outlet>(channel: Channel<O>) -> Ended {
         vfs: channel.vfs.clone(),
         session: channel.session.clone(),
         clock: channel.clock.clone(),
+        link_first: channel.link_first,
     };
     Worker {
         channel,

@@ -41,6 +41,7 @@ pub(super) struct Context {
     pub(super) vfs: Vfs,
     pub(super) session: Arc<Session>,
     pub(super) clock: Clock,
+    pub(super) link_first: bool,
 }
 
 type Answer = Result<Done, VfsError>;
@@ -232,6 +233,9 @@ async fn change_path(context: &Context, request: Request) -> Result<(), VfsError
         Request::Rmdir { path } => vfs.remove_folder(session, &path_of(&path)?).await,
         Request::Rename { from, to } => vfs.rename(session, &path_of(&from)?, &path_of(&to)?, false).await,
         Request::PosixRename { from, to } => vfs.rename(session, &path_of(&from)?, &path_of(&to)?, true).await,
+        Request::Symlink { target, link } if context.link_first => {
+            vfs.make_link(session, &link, &path_of(&target)?).await
+        }
         Request::Symlink { target, link } => vfs.make_link(session, &target, &path_of(&link)?).await,
         Request::Hardlink { existing, link } => {
             vfs.make_hard_link(session, &path_of(&existing)?, &path_of(&link)?)
