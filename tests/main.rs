@@ -9,6 +9,7 @@ mod bad_packets;
 mod bootstrap;
 mod clients;
 mod command_line;
+mod demo;
 mod faults;
 mod folders;
 mod handshake;
