@@ -10,6 +10,7 @@ mod bootstrap;
 mod clients;
 mod command_line;
 mod demo;
+mod disk;
 mod faults;
 mod folders;
 mod handshake;
