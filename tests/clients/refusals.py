@@ -31,9 +31,23 @@ def on_channel(name, action):
     channel.close()
 
 
-on_channel("shell", lambda channel: channel.invoke_shell())
-on_channel("exec", lambda channel: channel.exec_command("id"))
-on_channel("exec of scp", lambda channel: channel.exec_command("rm -rf /"))
+def ends_with_a_word(name, action):
+    """A program is refused outright, or the channel ends as a program that failed and says why on its error stream."""
+    channel = connection.open_session(timeout=10)
+    channel.settimeout(10)
+    try:
+        action(channel)
+    except REFUSED:
+        return
+    check(channel.recv(1000) == b"", "%s: there is output" % name)
+    check(len(channel.recv_stderr(1000)) > 10, "%s: no word of refusal" % name)
+    check(channel.recv_exit_status() > 0, "%s: it ended with success" % name)
+    channel.close()
+
+
+ends_with_a_word("shell", lambda channel: channel.invoke_shell())
+ends_with_a_word("exec", lambda channel: channel.exec_command("id"))
+ends_with_a_word("exec of a removal", lambda channel: channel.exec_command("rm -rf /"))
 on_channel("pty", lambda channel: channel.get_pty())
 on_channel("x11", lambda channel: channel.request_x11(handler=lambda *_: None))
 on_channel("environment", lambda channel: request(channel, "env", b"LD_PRELOAD", b"/tmp/x.so"))

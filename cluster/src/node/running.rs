@@ -21,7 +21,7 @@ use crate::identity::{
     random, sign_request,
 };
 use crate::raft::log::LogStats;
-use crate::raft::{Core, CoreConfig, Fatal, NodeInfo, Role};
+use crate::raft::{Core, CoreConfig, Fatal, RaftNode, Role};
 use crate::transport::{Client, Credentials, Listening, Peer, PeerTable, listen};
 use crate::{NodeId, StateMachine, store};
 
@@ -240,7 +240,7 @@ impl<M: StateMachine> Node<M> {
             return Ok(());
         }
         let data_key = self.vault.ring().ids().first().copied().unwrap_or_default();
-        let info = NodeInfo {
+        let info = RaftNode {
             name: self.identity.name.clone(),
             peer_address: self.identity.peer_address,
             fingerprint: fingerprint(&self.identity.certificate),
@@ -324,7 +324,7 @@ impl<M: StateMachine> Node<M> {
     }
 }
 
-fn peer_of(info: &NodeInfo) -> Peer {
+fn peer_of(info: &RaftNode) -> Peer {
     Peer {
         address: info.peer_address,
         fingerprint: info.fingerprint,

@@ -19,7 +19,7 @@ use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
 use super::network::{Network, PeerTransport, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
-use super::types::{NodeInfo, TypeConfig};
+use super::types::{RaftNode, TypeConfig};
 use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, convert, setup};
 use crate::envelope::wire::{AppendV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1};
 use crate::envelope::{Answer, Blob, ClusterCommand, Envelope};
@@ -121,7 +121,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     /// Makes this node the first and only voter of a new cluster, and commits the first settings. To be called at
     /// each start of the founder until it has succeeded once; harmless afterwards.
-    pub async fn found(&self, info: NodeInfo, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
+    pub async fn found(&self, info: RaftNode, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
         let node = self.inner.config.node.0;
         let initialized = self
             .inner
@@ -224,7 +224,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 
     /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
-    pub async fn add_learner(&self, node: NodeId, info: NodeInfo) -> Result<(), CoreError> {
+    pub async fn add_learner(&self, node: NodeId, info: RaftNode) -> Result<(), CoreError> {
         let adding = self.inner.raft.add_learner(node.0, info, false).await;
         adding.map(drop).map_err(write_error)
     }
@@ -253,7 +253,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         }
     }
 
-    async fn change(&self, change: ChangeMembers<u64, NodeInfo>) -> Result<(), CoreError> {
+    async fn change(&self, change: ChangeMembers<u64, RaftNode>) -> Result<(), CoreError> {
         let changing = self.inner.raft.change_membership(change, false).await;
         changing.map(drop).map_err(write_error)
     }

@@ -73,6 +73,15 @@ pub struct Channel<O> {
     pub link_first: bool,
 }
 
+/// Whether a client that shows this SSH version sends SYMLINK's arguments in the draft's order. These do so unless the
+/// server calls itself OpenSSH.
+pub fn sends_link_first(version: &[u8]) -> bool {
+    let names: [&[u8]; 2] = [b"AsyncSSH", b"WinSCP"];
+    names
+        .iter()
+        .any(|name| version.windows(name.len()).any(|part| part == *name))
+}
+
 /// A request that runs.
 struct Finished {
     token: u64,

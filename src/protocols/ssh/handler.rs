@@ -225,13 +225,8 @@ impl Connection {
         russh.close(channel)
     }
 
-    fn start_sftp(
-        &mut self,
-        channel: ChannelId,
-        packet_bytes: usize,
-        link_first: bool,
-        handle: Handle,
-    ) -> Option<Subsystem> {
+    fn start_sftp(&mut self, channel: ChannelId, packet_bytes: usize, russh: &Session) -> Option<Subsystem> {
+        let handle = russh.handle();
         let session = self.session.clone()?;
         let inbox = Inbox::new(self.flow.clone());
         let outlet = ChannelOutlet {
@@ -248,7 +243,7 @@ impl Connection {
             flow: self.flow.clone(),
             outlet,
             packet_bytes,
-            link_first,
+            link_first: sftp::sends_link_first(russh.remote_sshid()),
         });
         let worker = tokio::spawn(async move {
             let ended = AssertUnwindSafe(serving).catch_unwind().await.unwrap_or_else(|_| {
@@ -262,15 +257,6 @@ impl Connection {
             _worker: Worker(worker),
         })
     }
-}
-
-/// Whether a client that shows this version sends SYMLINK's arguments in the draft's order. These do so unless the
-/// server calls itself OpenSSH.
-fn sends_link_first(version: &[u8]) -> bool {
-    let names: [&[u8]; 2] = [b"AsyncSSH", b"WinSCP"];
-    names
-        .iter()
-        .any(|name| version.windows(name.len()).any(|part| part == *name))
 }
 
 /// Ends a channel as a program ends.
@@ -440,10 +426,7 @@ impl russh::server::Handler for Connection {
         russh: &mut Session,
     ) -> Result<(), Self::Error> {
         let started = match (name, self.channels.get(&channel)) {
-            ("sftp", Some(Subsystem::None { packet_bytes })) => {
-                let link_first = sends_link_first(russh.remote_sshid());
-                self.start_sftp(channel, *packet_bytes, link_first, russh.handle())
-            }
+            ("sftp", Some(Subsystem::None { packet_bytes })) => self.start_sftp(channel, *packet_bytes, russh),
             _ => None,
         };
         match started {
