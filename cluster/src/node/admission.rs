@@ -21,7 +21,7 @@ use crate::identity::{
     Identity, JoinToken, NodeKey, check_empty, check_node_name, fingerprint, node_of_certificate, random, sha256,
     sign_request, token_secret_hash,
 };
-use crate::raft::{CoreError, RaftNode};
+use crate::raft::{CoreError, NodeRecord};
 use crate::transport::{CallError, Lane, Refusal, join_request};
 use crate::{NodeId, StateMachine};
 
@@ -165,12 +165,12 @@ impl<M: StateMachine> Node<M> {
         };
         let certificate = sign_request(&authority, self.identity.cluster, node, &ask.request.0)
             .map_err(|e| Refusal::new(REFUSED, e.to_string()))?;
-        let info = RaftNode {
+        let record = NodeRecord {
             name: ask.name.clone(),
             peer_address: ask.peer_address,
             fingerprint: fingerprint(&certificate),
         };
-        self.core.add_learner(node, info).await.map_err(core_refusal)?;
+        self.core.add_learner(node, record).await.map_err(core_refusal)?;
         self.refresh_peers();
         tracing::info!(%node, name = ask.name, address = %ask.peer_address, "a node was admitted");
         Ok(JoinReplyV1 {

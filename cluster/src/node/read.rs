@@ -100,11 +100,11 @@ impl<M: StateMachine> Node<M> {
             Role::Stopped => false,
             _ => metrics.quorum && self.heard_confirmed_lately(),
         };
-        let members = metrics.members.iter().map(|(id, info)| {
+        let members = metrics.members.iter().map(|(id, record)| {
             let member = Member {
-                name: info.name.clone(),
-                peer_address: info.peer_address,
-                fingerprint: info.fingerprint,
+                name: record.name.clone(),
+                peer_address: record.peer_address,
+                fingerprint: record.fingerprint,
                 voter: metrics.settled_voters.contains(id),
             };
             (*id, member)

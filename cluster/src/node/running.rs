@@ -21,7 +21,7 @@ use crate::identity::{
     random, sign_request,
 };
 use crate::raft::log::LogStats;
-use crate::raft::{Core, CoreConfig, Fatal, RaftNode, Role};
+use crate::raft::{Core, CoreConfig, Fatal, NodeRecord, Role};
 use crate::transport::{Client, Credentials, Listening, Peer, PeerTable, listen};
 use crate::{NodeId, StateMachine, store};
 
@@ -240,12 +240,12 @@ impl<M: StateMachine> Node<M> {
             return Ok(());
         }
         let data_key = self.vault.ring().ids().first().copied().unwrap_or_default();
-        let info = RaftNode {
+        let record = NodeRecord {
             name: self.identity.name.clone(),
             peer_address: self.identity.peer_address,
             fingerprint: fingerprint(&self.identity.certificate),
         };
-        let founding = self.core.found(info, M::FEATURE_LEVEL_MAX, data_key);
+        let founding = self.core.found(record, M::FEATURE_LEVEL_MAX, data_key);
         founding
             .await
             .map_err(|e| NodeError(format!("cannot found the cluster: {e}; start the node again")))?;
@@ -257,7 +257,11 @@ impl<M: StateMachine> Node<M> {
     /// Brings the table of peers up to date with the membership.
     pub(super) fn refresh_peers(&self) {
         let metrics = self.core.metrics();
-        let mut table: PeerTable = metrics.members.iter().map(|(id, info)| (*id, peer_of(info))).collect();
+        let mut table: PeerTable = metrics
+            .members
+            .iter()
+            .map(|(id, record)| (*id, peer_of(record)))
+            .collect();
         let member = table.contains_key(&self.id);
         if !member {
             // Not yet told of its own membership: the members that were named when it joined.
@@ -293,10 +297,10 @@ impl<M: StateMachine> Node<M> {
     /// The members as this node knows them, for others.
     pub(super) fn known_peers(&self) -> Vec<KnownPeer> {
         let metrics = self.core.metrics();
-        let known = metrics.members.iter().map(|(id, info)| KnownPeer {
+        let known = metrics.members.iter().map(|(id, record)| KnownPeer {
             node: *id,
-            address: info.peer_address,
-            fingerprint: info.fingerprint,
+            address: record.peer_address,
+            fingerprint: record.fingerprint,
         });
         known.collect()
     }
@@ -324,10 +328,10 @@ impl<M: StateMachine> Node<M> {
     }
 }
 
-fn peer_of(info: &RaftNode) -> Peer {
+fn peer_of(record: &NodeRecord) -> Peer {
     Peer {
-        address: info.peer_address,
-        fingerprint: info.fingerprint,
+        address: record.peer_address,
+        fingerprint: record.fingerprint,
     }
 }
 

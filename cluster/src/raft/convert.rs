@@ -7,7 +7,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 
-use super::types::{LeaderId, LogEntry, LogId, Membership, RaftNode, RaftVote, StoredMembership, TypeConfig};
+use super::types::{LeaderId, LogEntry, LogId, Membership, NodeRecord, RaftVote, StoredMembership, TypeConfig};
 use crate::CodecError;
 use crate::envelope::wire::{
     AppendReplyV1, AppendV1, EntryV1, StateHeadV1, TransferReplyV1, TransferV1, VoteAskV1, VoteReplyV1,
@@ -94,7 +94,7 @@ pub fn membership_in(stored: &MembershipV1) -> Result<Membership, CodecError> {
             .map_err(|error| refused(format!("address {:?} of node {id}: {error}", node.peer_address)))?;
         nodes.insert(
             *id,
-            RaftNode {
+            NodeRecord {
                 name: node.name.clone(),
                 peer_address,
                 fingerprint: node.fingerprint,
@@ -105,7 +105,7 @@ pub fn membership_in(stored: &MembershipV1) -> Result<Membership, CodecError> {
 }
 
 /// The envelope of an entry; a command is an envelope already.
-pub fn envelope_out(payload: &EntryPayload<Blob, u64, RaftNode>) -> Blob {
+pub fn envelope_out(payload: &EntryPayload<Blob, u64, NodeRecord>) -> Blob {
     match payload {
         EntryPayload::Blank => Blob(Envelope::Blank.encode()),
         EntryPayload::Membership(membership) => Blob(Envelope::Membership(membership_out(membership)).encode()),

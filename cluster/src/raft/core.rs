@@ -19,7 +19,7 @@ use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
 use super::network::{Network, PeerTransport, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
-use super::types::{RaftNode, TypeConfig};
+use super::types::{NodeRecord, TypeConfig};
 use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, convert, setup};
 use crate::envelope::wire::{AppendV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1};
 use crate::envelope::{Answer, Blob, ClusterCommand, Envelope};
@@ -121,7 +121,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     /// Makes this node the first and only voter of a new cluster, and commits the first settings. To be called at
     /// each start of the founder until it has succeeded once; harmless afterwards.
-    pub async fn found(&self, info: RaftNode, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
+    pub async fn found(&self, record: NodeRecord, feature_level: u32, data_key_id: u32) -> Result<(), CoreError> {
         let node = self.inner.config.node.0;
         let initialized = self
             .inner
@@ -132,7 +132,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 reason: error.to_string(),
             })?;
         if !initialized {
-            let members = BTreeMap::from([(node, info.clone())]);
+            let members = BTreeMap::from([(node, record.clone())]);
             if let Err(error) = self.inner.raft.initialize(members).await {
                 return Err(CoreError::Unavailable {
                     reason: error.to_string(),
@@ -140,7 +140,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             }
         }
         let found = ClusterCommand::Found {
-            name: info.name,
+            name: record.name,
             node,
             feature_level,
             data_key_id,
@@ -224,8 +224,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 
     /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
-    pub async fn add_learner(&self, node: NodeId, info: RaftNode) -> Result<(), CoreError> {
-        let adding = self.inner.raft.add_learner(node.0, info, false).await;
+    pub async fn add_learner(&self, node: NodeId, record: NodeRecord) -> Result<(), CoreError> {
+        let adding = self.inner.raft.add_learner(node.0, record, false).await;
         adding.map(drop).map_err(write_error)
     }
 
@@ -253,7 +253,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         }
     }
 
-    async fn change(&self, change: ChangeMembers<u64, RaftNode>) -> Result<(), CoreError> {
+    async fn change(&self, change: ChangeMembers<u64, NodeRecord>) -> Result<(), CoreError> {
         let changing = self.inner.raft.change_membership(change, false).await;
         changing.map(drop).map_err(write_error)
     }
@@ -399,7 +399,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 .collect(),
             members: membership
                 .nodes()
-                .map(|(id, info)| (NodeId(*id), info.clone()))
+                .map(|(id, record)| (NodeId(*id), record.clone()))
                 .collect(),
             voters,
             settled_voters: settled

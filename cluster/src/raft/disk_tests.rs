@@ -42,7 +42,7 @@ async fn start(folder: &Path) -> (TestCore, log::DiskLog) {
     let core = TestCore::start(config, Alone, storage.log, storage.state, fatal)
         .await
         .unwrap();
-    core.found(RaftNode::default(), 1, 1).await.unwrap();
+    core.found(NodeRecord::default(), 1, 1).await.unwrap();
     (core, log)
 }
 

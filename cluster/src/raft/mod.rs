@@ -42,7 +42,7 @@ pub use replica::{RowChange, Rows, hash_of, row_hash};
 pub use rows::ClusterRows;
 
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
-pub use types::RaftNode;
+pub use types::NodeRecord;
 #[cfg(test)]
 pub use types::TypeConfig;
 
@@ -178,7 +178,7 @@ pub struct Metrics {
     /// Leader: what each member has on disk.
     pub replicated: BTreeMap<NodeId, u64>,
     /// All members.
-    pub members: BTreeMap<NodeId, RaftNode>,
+    pub members: BTreeMap<NodeId, NodeRecord>,
     /// Those who vote; during a change, those of the old and of the new membership.
     pub voters: BTreeSet<NodeId>,
     /// Those whose vote is settled: in every set of the last committed membership. Any majority of them decides.

@@ -17,7 +17,7 @@ use openraft::{AsyncRuntime, RaftNetworkFactory, RaftNetworkV2};
 
 use super::convert;
 use super::snapshot::SnapshotData;
-use super::types::{RaftNode, RaftSnapshot, RaftVote, TypeConfig};
+use super::types::{NodeRecord, RaftSnapshot, RaftVote, TypeConfig};
 use crate::NodeId;
 use crate::envelope::wire::{AppendReplyV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferReplyV1, VoteReplyV1};
 use crate::limits::SNAPSHOT_SEND_MAX;
@@ -61,7 +61,7 @@ pub struct Peer {
     /// Its id.
     pub id: NodeId,
     /// Its address and certificate, as the membership has them.
-    pub info: RaftNode,
+    pub record: NodeRecord,
 }
 
 /// Why a call to another node has no answer.
@@ -127,12 +127,12 @@ impl<RT, T> Network<RT, T> {
 impl<RT: AsyncRuntime, T: PeerTransport> RaftNetworkFactory<TypeConfig<RT>> for Network<RT, T> {
     type Network = Connection<RT, T>;
 
-    async fn new_client(&mut self, target: u64, node: &RaftNode) -> Connection<RT, T> {
+    async fn new_client(&mut self, target: u64, node: &NodeRecord) -> Connection<RT, T> {
         Connection {
             transport: self.transport.clone(),
             peer: Peer {
                 id: NodeId(target),
-                info: node.clone(),
+                record: node.clone(),
             },
             runtime: PhantomData,
         }

@@ -14,7 +14,7 @@ use crate::envelope::{Answer, Blob};
 
 /// What the membership keeps of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RaftNode {
+pub struct NodeRecord {
     /// Its name, unique in the cluster.
     pub name: String,
     /// Where other nodes reach it.
@@ -23,7 +23,7 @@ pub struct RaftNode {
     pub fingerprint: [u8; 32],
 }
 
-impl Default for RaftNode {
+impl Default for NodeRecord {
     fn default() -> Self {
         Self {
             name: String::new(),
@@ -42,27 +42,27 @@ pub type LeaderId = leader_id_adv::LeaderId<u64, u64>;
 /// A position in the log.
 pub type LogId = openraft::LogId<LeaderId>;
 /// Voters and learners.
-pub type Membership = openraft::Membership<u64, RaftNode>;
+pub type Membership = openraft::Membership<u64, NodeRecord>;
 /// A membership and where it stands in the log.
-pub type StoredMembership = openraft::StoredMembership<LeaderId, u64, RaftNode>;
+pub type StoredMembership = openraft::StoredMembership<LeaderId, u64, NodeRecord>;
 /// A log entry.
-pub type LogEntry = Entry<LeaderId, EntryPayload<Blob, u64, RaftNode>>;
+pub type LogEntry = Entry<LeaderId, EntryPayload<Blob, u64, NodeRecord>>;
 /// A vote.
 pub type RaftVote = Vote<LeaderId>;
 /// What a snapshot says of itself, as openraft has it.
-pub type SnapshotMeta = openraft::SnapshotMeta<LeaderId, u64, RaftNode>;
+pub type SnapshotMeta = openraft::SnapshotMeta<LeaderId, u64, NodeRecord>;
 /// A snapshot with its data.
-pub type RaftSnapshot<SD> = openraft::Snapshot<LeaderId, u64, RaftNode, SD>;
+pub type RaftSnapshot<SD> = openraft::Snapshot<LeaderId, u64, NodeRecord, SD>;
 
 impl<RT: AsyncRuntime> RaftTypeConfig for TypeConfig<RT> {
     type D = Blob;
     type R = Answer;
     type NodeId = u64;
-    type Node = RaftNode;
+    type Node = NodeRecord;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = RaftVote;
-    type Payload = EntryPayload<Blob, u64, RaftNode>;
+    type Payload = EntryPayload<Blob, u64, NodeRecord>;
     type Entry = LogEntry;
     type AsyncRuntime = RT;
     type Responder<T>

@@ -6,7 +6,7 @@ use openraft::{AsyncRuntime, Instant};
 
 use super::net::SimCore;
 use super::scoped::Scoped;
-use super::world::{Plan, World, raft_node, write_once};
+use super::world::{Plan, World, record, write_once};
 use crate::NodeId;
 use crate::envelope::Answer;
 use crate::raft::{CoreError, Role};
@@ -154,7 +154,7 @@ fn an_empty_node_catches_up_by_snapshot_and_has_the_same_state() {
             write_once(&core, operation).await.unwrap();
         }
         world.start(3).await.unwrap();
-        core.add_learner(NodeId(3), raft_node(3)).await.unwrap();
+        core.add_learner(NodeId(3), record(3)).await.unwrap();
         core.promote(NodeId(3)).await.unwrap();
         let upto = core.applied();
         let joined = world.core(3).unwrap();

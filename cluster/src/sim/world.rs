@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::net::{Dice, Net, SimCore};
 use super::scoped::{Scope, Scoped, panics};
 use crate::envelope::{Answer, AppCommand, Envelope};
-use crate::raft::{CoreConfig, CoreError, Fatal, RaftNode, Role, StateParts};
+use crate::raft::{CoreConfig, CoreError, Fatal, NodeRecord, Role, StateParts};
 use crate::{NodeId, RequestId, StateMachine};
 
 pub const NODES: [u64; 3] = [1, 2, 3];
@@ -77,10 +77,10 @@ pub fn run(plan: Plan) -> Result<Report, String> {
 }
 
 /// A node's entry in the membership.
-pub fn raft_node(id: u64) -> RaftNode {
-    RaftNode {
+pub fn record(id: u64) -> NodeRecord {
+    NodeRecord {
         name: format!("node-{id}"),
-        ..RaftNode::default()
+        ..NodeRecord::default()
     }
 }
 
@@ -123,13 +123,10 @@ impl World {
             self.start(id).await?;
         }
         let first = self.core(1)?;
-        first
-            .found(raft_node(1), 1, 1)
-            .await
-            .map_err(|error| error.to_string())?;
+        first.found(record(1), 1, 1).await.map_err(|error| error.to_string())?;
         for id in [2, 3] {
             first
-                .add_learner(NodeId(id), raft_node(id))
+                .add_learner(NodeId(id), record(id))
                 .await
                 .map_err(|error| error.to_string())?;
             first.promote(NodeId(id)).await.map_err(|error| error.to_string())?;

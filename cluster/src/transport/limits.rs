@@ -17,8 +17,14 @@ pub const KEEP_ALIVE_MAX: Duration = Duration::from_millis(700);
 
 /// How many connections of members are open at once: 64 members with three lanes each.
 pub const CONNECTIONS_MAX: usize = 192;
-/// How many connections that have not shown a member's certificate are open at once, handshakes included.
+/// How many connections that have not shown a member's certificate are open at once, handshakes included; those from
+/// members' addresses are not counted here.
 pub const STRANGERS_MAX: usize = 64;
+/// How many of them come from one address (of IPv6: one /64) at most.
+pub const STRANGERS_PER_ADDRESS_MAX: usize = 8;
+/// How many connections from one member's address may wait at once until they are identified: all lanes of ten nodes
+/// that share an address.
+pub const WAITING_PER_MEMBER_MAX: usize = 32;
 /// How long a connection without a member's certificate may last.
 pub const STRANGER_LIFE_MAX: Duration = Duration::from_secs(20);
 /// How many requests run at once on one connection.

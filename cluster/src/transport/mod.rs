@@ -7,6 +7,7 @@
 //! table with that certificate's fingerprint. Without a certificate only `POST /join` is answered.
 
 mod client;
+mod doorstep;
 pub(crate) mod limits;
 mod server;
 mod stream;

@@ -14,12 +14,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::doorstep::{Doorstep, Place};
 use super::{Credentials, Incoming, NOT_A_MEMBER, PeerTable, Peers, Refusal, Service, limits, tls};
 use crate::identity::ClusterId;
 use crate::{NodeError, NodeId};
@@ -68,7 +69,7 @@ pub(crate) async fn listen(
         peers,
         service,
         members: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
-        strangers: Arc::new(Semaphore::new(limits::STRANGERS_MAX)),
+        doorstep: Doorstep::default(),
     };
     let task = tokio::spawn(server.accept(listener));
     Ok(Listening { address, task })
@@ -81,7 +82,7 @@ struct Server {
     peers: Peers,
     service: Arc<dyn Service>,
     members: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    doorstep: Doorstep,
 }
 
 /// Who is at the other end of a connection.
@@ -110,16 +111,23 @@ impl Server {
                 },
                 Some(_) = connections.join_next() => continue,
             };
-            match self.strangers.clone().try_acquire_owned() {
-                Ok(permit) => {
-                    connections.spawn(self.clone().connection(stream, remote, permit));
+            match self.doorstep.enter(remote.ip(), self.is_members_address(remote)) {
+                Some(place) => {
+                    connections.spawn(self.clone().connection(stream, remote, place));
                 }
-                Err(_) => tracing::debug!(%remote, "too many unidentified connections: closed"),
+                None => tracing::debug!(%remote, "too many unidentified connections: closed"),
             }
         }
     }
 
-    async fn connection(self, stream: TcpStream, remote: SocketAddr, stranger: OwnedSemaphorePermit) {
+    /// Whether a member is reached at this address, whatever the port.
+    fn is_members_address(&self, remote: SocketAddr) -> bool {
+        let from = remote.ip().to_canonical();
+        let peers = self.peers.borrow();
+        peers.values().any(|peer| peer.address.ip().to_canonical() == from)
+    }
+
+    async fn connection(self, stream: TcpStream, remote: SocketAddr, place: Place) {
         let _ = stream.set_nodelay(true);
         let tls = match timeout(limits::HANDSHAKE_MAX, self.acceptor.accept(stream)).await {
             Ok(Ok(tls)) => tls,
@@ -141,7 +149,7 @@ impl Server {
                 let Ok(_permit) = self.members.clone().try_acquire_owned() else {
                     return tracing::warn!(%node, "too many connections of other nodes: closed");
                 };
-                drop(stranger);
+                drop(place);
                 let mut peers = self.peers.clone();
                 let dismissed = async {
                     let gone = |table: &Arc<PeerTable>| check_member(table, node, fingerprint).is_err();
@@ -155,7 +163,7 @@ impl Server {
             Caller::Refused(_) | Caller::Stranger(_) => {
                 tracing::debug!(%remote, ?caller, "a connection of no member");
                 let _ = timeout(limits::STRANGER_LIFE_MAX, self.serve(tls, caller)).await;
-                drop(stranger);
+                drop(place);
             }
         }
     }

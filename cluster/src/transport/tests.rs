@@ -310,6 +310,30 @@ async fn garbage_and_silence_on_the_port_disturb_nobody() {
 }
 
 #[tokio::test]
+async fn silent_strangers_do_not_keep_members_out() {
+    let (_, a, b) = pair().await;
+    let mut silent = Vec::new();
+    for n in 0..limits::STRANGERS_MAX.div_ceil(limits::STRANGERS_PER_ADDRESS_MAX) {
+        for _ in 0..limits::STRANGERS_PER_ADDRESS_MAX {
+            silent.push(connect_from([127, 0, 1, n as u8 + 1], b.listening.address()).await);
+        }
+    }
+    let mut closed = connect_from([127, 0, 2, 1], b.listening.address()).await;
+    let end = tokio::time::timeout(limits::HANDSHAKE_MAX / 2, closed.read(&mut [0])).await;
+    assert!(
+        matches!(end, Ok(Ok(0) | Err(_))),
+        "all strangers' places are taken: {end:?}"
+    );
+    assert_eq!(a.ask(&b, "/x", "hi").await.unwrap(), "1 /x hi");
+}
+
+async fn connect_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
 async fn what_was_not_sent_is_told_from_what_broke() {
     let (authority, a, b) = pair().await;
     let gone = node(&authority, 3).await;
