@@ -67,6 +67,7 @@ impl Node {
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
         let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
         let opener = open_sftp::SftpOpener::new(Dependencies {
+            node: config.name.clone(),
             views: view.clone(),
             registry: registry.clone(),
             vfs: vfs.clone(),
@@ -95,9 +96,10 @@ impl Node {
             enforced,
         };
         let reconciler = tokio::spawn({
-            let (cluster, stopped) = (cluster.clone(), stopped.clone());
+            let (cluster, vfs, stopped) = (cluster.clone(), vfs.clone(), stopped.clone());
             async move {
                 first_state(&cluster).await;
+                staged::clean_at_start(&vfs).await;
                 reconciler.run(stopped).await;
             }
         });

@@ -9,6 +9,8 @@ mod bad_packets;
 mod bootstrap;
 mod clients;
 mod command_line;
+mod demo;
+mod disk;
 mod faults;
 mod folders;
 mod handshake;

@@ -1,7 +1,7 @@
 //! Whether what let a session in still holds in a view. Pure: asked at each login, right after registering, and by
 //! the reconciler for all sessions.
 //!
-//! Services that were switched off are left to the reconciler.
+//! Closing what does not hold is left to whoever asks.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,16 @@ use crate::catalog::{Account, View};
 use crate::clock::UnixMillis;
 use crate::session::{CloseReason, Credential, Session};
 
-/// Whether `session` may go on in `view` at `now`: its account exists, is enabled, not expired, may come from this
-/// address, and the credential is still in place.
-pub fn judge(view: &View, session: &Session, now: UnixMillis) -> Result<(), CloseReason> {
+/// Whether `session` may go on in `view` on the node named `node` at `now`: its service is on there, its account
+/// exists, is enabled, not expired, may come from this address, and the credential is still in place.
+pub fn judge(view: &View, session: &Session, node: &str, now: UnixMillis) -> Result<(), CloseReason> {
+    if !view
+        .services
+        .get(&session.service)
+        .is_some_and(|service| service.spec.is_enabled_on(node))
+    {
+        return Err(CloseReason::ServiceOff);
+    }
     let revoked = |what: &str| CloseReason::Revoked(what.to_owned());
     let account = view
         .account(session.account().as_str())

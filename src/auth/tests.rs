@@ -231,6 +231,7 @@ fn a_claimed_name_in_the_journal_is_bounded_and_has_no_control_characters() {
 
 mod judging {
     use super::*;
+    use crate::catalog::Service;
     use crate::ids::SessionId;
     use crate::session::{CloseReason, NewSession, Registry};
 
@@ -259,8 +260,16 @@ mod judging {
             Some(account) => world.put(account),
             None => *world.view.lock().unwrap() = Arc::new(View::default()),
         }
-        let view = world.view.lock().unwrap().clone();
-        judge(&view, registered.session(), NOW).map_err(|reason| match reason {
+        let mut view = View::clone(&world.view.lock().unwrap());
+        let service = Object {
+            name: Name::parse("sftp").unwrap(),
+            spec: Service::sftp(22, Vec::new()),
+            revision: 1,
+            changed_by: String::new(),
+            changed_at: NOW,
+        };
+        view.services.insert(service.name.clone(), Arc::new(service));
+        judge(&view, registered.session(), "node-1", NOW).map_err(|reason| match reason {
             CloseReason::Revoked(what) => what,
             other => panic!("{other:?}"),
         })

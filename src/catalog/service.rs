@@ -78,15 +78,23 @@ impl Service {
         }
     }
 
+    /// Whether it is on on the node `node`.
+    pub fn is_enabled_on(&self, node: &str) -> bool {
+        self.nodes
+            .get(node)
+            .and_then(|differs| differs.enabled)
+            .unwrap_or(self.enabled)
+    }
+
     /// Port and address on the node `node`, whose own address is `service_address`; `None` where it is off.
     pub fn endpoint(&self, node: &str, service_address: IpAddr) -> Option<std::net::SocketAddr> {
         let differs = self.nodes.get(node);
-        let enabled = differs.and_then(|differs| differs.enabled).unwrap_or(self.enabled);
         let port = differs.and_then(|differs| differs.port).unwrap_or(self.port);
         let address = differs
             .and_then(|differs| differs.address)
             .or(self.address)
             .unwrap_or(service_address);
-        enabled.then(|| std::net::SocketAddr::new(address, port))
+        self.is_enabled_on(node)
+            .then(|| std::net::SocketAddr::new(address, port))
     }
 }

@@ -14,3 +14,5 @@ pub const ALONE_AFTER: Duration = Duration::from_secs(5);
 pub const FIRST_STATE_PAUSE: Duration = Duration::from_millis(50);
 /// The pause between two tries to get a certificate for the admin port.
 pub const CERTIFICATE_PAUSE: Duration = Duration::from_millis(200);
+/// How long the services wait at start for leftovers on the storages to be put in order.
+pub const CLEAN_AT_START_MAX: Duration = Duration::from_secs(3);

@@ -10,9 +10,19 @@ use crate::catalog::Catalog;
 use crate::catalog::ViewSource;
 use crate::vfs::Vfs;
 
-/// Cleans at start, then every [`limits::CLEAN_STAGED_EVERY`], until `stop` turns true.
+/// Puts in order what this node left behind when it ended, before its services open, so that nothing of now is taken
+/// for something of then. A storage that hangs does not keep the services closed.
+pub async fn clean_at_start(vfs: &Vfs) {
+    if tokio::time::timeout(limits::CLEAN_AT_START_MAX, vfs.clean_at_start())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a storage takes long to show what was left there; the services open without waiting for it");
+    }
+}
+
+/// Cleans every [`limits::CLEAN_STAGED_EVERY`] until `stop` turns true.
 pub async fn clean(vfs: Vfs, cluster: Cluster<Catalog>, view: ViewSource, mut stop: watch::Receiver<bool>) {
-    vfs.clean_at_start().await;
     loop {
         tokio::select! {
             () = tokio::time::sleep(limits::CLEAN_STAGED_EVERY) => {}

@@ -10,10 +10,12 @@ pub mod ports;
 pub mod sessions;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use crate::catalog::ViewSource;
+use crate::catalog::{View, ViewSource};
 
 /// What this node enforces; reported to whoever waits for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,34 +45,87 @@ pub struct Reconciler {
 impl Reconciler {
     /// Runs until `stop` turns true; then closes the ports.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let (judged, mut sessions_judged) = watch::channel(0);
+        let sessions = self
+            .sessions
+            .run(self.view.clone(), self.revisions.clone(), judged, stop.clone());
+        let sessions = tokio::spawn(sessions);
+        let mut doors = Doors {
+            host_keys: self.host_keys,
+            ports: self.ports,
+        };
         let mut timer = tokio::time::interval(limits::PASS_EVERY);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tried = Enforced::default();
         while !*stop.borrow_and_update() {
-            self.pass().await;
-            tokio::select! {
-                _ = self.revisions.changed() => {}
-                _ = timer.tick() => {}
-                _ = stop.changed() => {}
+            self.revisions.mark_unchanged();
+            let view = (self.view)();
+            // A bug in one pass must not end enforcement: it is said, shown, and the next pass tries again.
+            match AssertUnwindSafe(doors.pass(&view)).catch_unwind().await {
+                Ok(failures) => {
+                    tried = Enforced {
+                        revision: view.revision,
+                        failures,
+                    }
+                }
+                Err(_) => {
+                    tracing::error!(
+                        revision = view.revision,
+                        "a pass over keys and ports panicked; it is tried again"
+                    );
+                    tried
+                        .failures
+                        .insert("reconcile".to_owned(), "it panicked; see the log".to_owned());
+                }
+            }
+            loop {
+                publish(&self.enforced, &tried, *sessions_judged.borrow_and_update());
+                tokio::select! {
+                    // Sessions may be judged later than doors are tried: that alone needs no new pass.
+                    changed = sessions_judged.changed(), if !sessions.is_finished() => {
+                        if changed.is_ok() {
+                            continue;
+                        }
+                    }
+                    _ = self.revisions.changed() => {}
+                    _ = timer.tick() => {}
+                    _ = stop.changed() => {}
+                }
+                break;
             }
         }
-        self.ports.close_all("the node is stopping").await;
-    }
-
-    /// One comparison of everything. Sessions first: taking away what somebody may no longer have is what hurries.
-    async fn pass(&mut self) {
-        self.revisions.mark_unchanged();
-        let view = (self.view)();
-        self.sessions.pass(&view);
-        let mut failures = self.host_keys.pass(&view).await;
-        failures.extend(self.ports.pass(&view, self.host_keys.opened()).await);
-        let now = Enforced {
-            revision: view.revision,
-            failures,
-        };
-        self.enforced.send_if_modified(|before| {
-            let changed = *before != now;
-            *before = now;
-            changed
-        });
+        doors.ports.close_all("the node is stopping").await;
+        let _ = sessions.await;
     }
 }
+
+/// What lets connections in: keys to show, ports to accept on.
+struct Doors {
+    host_keys: host_keys::HostKeys,
+    ports: ports::Ports,
+}
+
+impl Doors {
+    async fn pass(&mut self, view: &View) -> BTreeMap<String, String> {
+        let mut failures = self.host_keys.pass(view).await;
+        failures.extend(self.ports.pass(view, self.host_keys.opened()).await);
+        failures
+    }
+}
+
+/// Enforced is what both were done for: sessions judged, doors tried.
+fn publish(enforced: &watch::Sender<Enforced>, tried: &Enforced, judged: u64) {
+    let now = Enforced {
+        revision: tried.revision.min(judged),
+        failures: tried.failures.clone(),
+    };
+    enforced.send_if_modified(|before| {
+        let changed = *before != now;
+        *before = now;
+        changed
+    });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,11 +1,16 @@
-//! Closes sessions that a change, or time, has taken the ground from.
+//! Closes sessions that a change, or time, has taken the ground from. A task of its own: what somebody may no longer
+//! have is taken away at once, whatever keys and ports wait for.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
+use super::limits;
 use crate::auth;
-use crate::catalog::View;
+use crate::catalog::{View, ViewSource};
 use crate::clock::Clock;
-use crate::session::{CloseReason, Registry, Session};
+use crate::session::Registry;
 
 /// Judges every live session against each view.
 pub struct Sessions {
@@ -18,29 +23,45 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
-    pub fn pass(&self, view: &View) {
-        let now = self.clock.now();
-        for session in self.registry.list() {
-            if let Err(reason) = self.judge(view, &session, now) {
-                tracing::info!(session = %session.id, account = %session.account(), %reason, "closing a session");
-                session.close(reason);
+    /// Judges at each new view and on a timer, until `stop` turns true; tells in `judged` up to which revision.
+    pub async fn run(
+        self,
+        view: ViewSource,
+        mut revisions: watch::Receiver<u64>,
+        judged: watch::Sender<u64>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut timer = tokio::time::interval(limits::PASS_EVERY);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !*stop.borrow_and_update() {
+            revisions.mark_unchanged();
+            let now = view();
+            // A bug in one pass must not end enforcement: it is said, and the next pass tries again.
+            match catch_unwind(AssertUnwindSafe(|| self.pass(&now))) {
+                Ok(()) => {
+                    judged.send_if_modified(|before| std::mem::replace(before, now.revision) != now.revision);
+                }
+                Err(_) => tracing::error!(
+                    revision = now.revision,
+                    "judging the sessions panicked; it is tried again"
+                ),
+            }
+            tokio::select! {
+                _ = revisions.changed() => {}
+                _ = timer.tick() => {}
+                _ = stop.changed() => {}
             }
         }
     }
 
-    fn judge(&self, view: &View, session: &Session, now: crate::clock::UnixMillis) -> Result<(), CloseReason> {
-        let enabled = view.services.get(&session.service).is_some_and(|service| {
-            service
-                .spec
-                .nodes
-                .get(&self.node)
-                .and_then(|differs| differs.enabled)
-                .unwrap_or(service.spec.enabled)
-        });
-        if !enabled {
-            return Err(CloseReason::ServiceOff);
+    /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
+    pub fn pass(&self, view: &View) {
+        let now = self.clock.now();
+        for session in self.registry.list() {
+            if let Err(reason) = auth::judge(view, &session, &self.node, now) {
+                tracing::info!(session = %session.id, account = %session.account(), %reason, "closing a session");
+                session.close(reason);
+            }
         }
-        auth::judge(view, session, now)
     }
 }

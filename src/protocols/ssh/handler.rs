@@ -194,7 +194,8 @@ impl Connection {
                 return Err(text);
             }
         };
-        auth::judge(&(node.views)(), registered.session(), node.clock.now()).map_err(|reason| reason.to_string())?;
+        auth::judge(&(node.views)(), registered.session(), &node.node, node.clock.now())
+            .map_err(|reason| reason.to_string())?;
         let session = registered.session().clone();
         node.journal.record(Event::LoginAccepted {
             account,

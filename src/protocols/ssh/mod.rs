@@ -34,6 +34,8 @@ pub type HostKeySource = Arc<dyn Fn() -> Arc<Vec<PrivateKey>> + Send + Sync>;
 /// What an SSH service needs from the node.
 #[derive(Clone)]
 pub struct Dependencies {
+    /// This node's name.
+    pub node: String,
     /// The latest view.
     pub views: ViewSource,
     /// Where sessions are kept.

@@ -84,6 +84,7 @@ impl World {
         let host_keys = Arc::new(vec![keys::parse_host_key(&host_key).unwrap()]);
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
         let node = Dependencies {
+            node: "node-1".to_owned(),
             views: views.clone(),
             registry: registry.clone(),
             vfs: Vfs::new(views.clone(), clock.clone(), journal.clone(), 1),
