@@ -9,7 +9,11 @@ import time
 
 from client import close_whole, leave, paramiko_sftp, report
 
-client = paramiko_sftp()
+try:
+    client = paramiko_sftp()
+except Exception as error:
+    report(ended="%s: %s" % (type(error).__name__, error))
+    leave()
 transport = client.get_channel().get_transport()
 report(started=True)
 
