@@ -279,7 +279,7 @@ impl Vfs {
         asker.recorded(FileVerb::Linked, link, None, result)
     }
 
-    /// Gives a file a second name.
+    /// Gives a file a second name. Whoever does it must be allowed to change the file under the name that it has.
     pub async fn make_hard_link(
         &self,
         session: &Arc<Session>,

@@ -103,7 +103,8 @@ fn refuse_guarded(asker: &Asker, path: &VirtualPath) -> Result<(), VfsError> {
     Ok(())
 }
 
-/// Gives a file a second name.
+/// Gives a file a second name. Under it another grant decides, so every right to change the content that the new
+/// folder may give must be held at the existing name already; else links and read would become a way to write.
 pub(super) fn make_hard_link(asker: &Asker, existing: Place, link: Place) -> Result<(), VfsError> {
     refuse_mounts(asker, &link.path, VfsError::Exists)?;
     let existing = asker.spot(existing, false)?;
@@ -111,6 +112,10 @@ pub(super) fn make_hard_link(asker: &Asker, existing: Place, link: Place) -> Res
     for (operation, spot) in [
         (Operation::Links, &existing),
         (Operation::Read, &existing),
+        (Operation::Overwrite, &existing),
+        (Operation::Append, &existing),
+        (Operation::SetAttributes, &existing),
+        (Operation::Delete, &existing),
         (Operation::Links, &link),
         (Operation::Write, &link),
     ] {

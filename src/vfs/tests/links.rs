@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::house::{House, User, account, grant, mount, path, writing};
-use crate::catalog::Operation::{self, Links, List, Read, Write};
+use crate::catalog::Operation::{self, Append, Delete, Links, List, Overwrite, Read, SetAttributes, Write};
 use crate::vfs::{FileType, VfsError};
 
 async fn link(user: &User, target: &str, at: &str) -> Result<(), VfsError> {
@@ -211,23 +211,28 @@ async fn what_a_link_leads_to_is_decided_as_well() {
 }
 
 #[tokio::test]
-async fn a_hard_link_needs_links_at_both_ends_read_and_write() {
+async fn a_hard_link_needs_links_at_both_ends_and_every_right_to_change_the_existing_file() {
     let hard = |user: User| async move {
         user.vfs
             .make_hard_link(&user.session, &path("/a"), &path("/in/b"))
             .await
     };
-    for (source, folder, expected) in [
-        (&[Links, Read][..], &[Links, Write][..], Ok(())),
-        (&[Read], &[Links, Write], Err(VfsError::Denied(Links))),
-        (&[Links], &[Links, Write], Err(VfsError::Denied(Read))),
-        (&[Links, Read], &[Links], Err(VfsError::Denied(Write))),
-    ] {
+    let needed = [Links, Read, Overwrite, Append, SetAttributes, Delete];
+    let mut cases = vec![
+        (needed.to_vec(), vec![Links, Write], Ok(())),
+        (needed.to_vec(), vec![Links], Err(VfsError::Denied(Write))),
+        (needed.to_vec(), vec![Write], Err(VfsError::Denied(Links))),
+    ];
+    for missing in needed {
+        let rest = needed.into_iter().filter(|operation| *operation != missing).collect();
+        cases.push((rest, Operation::ALL.to_vec(), Err(VfsError::Denied(missing))));
+    }
+    for (source, folder, expected) in cases {
         let house = House::new();
         house.put("a", b"a");
         std::fs::create_dir(house.on_disk("in")).unwrap();
-        house.grants(vec![grant("/a", source), grant("/in", folder)]);
-        assert_eq!(hard(User::alice(&house)).await, expected);
+        house.grants(vec![grant("/a", &source), grant("/in", &folder)]);
+        assert_eq!(hard(User::alice(&house)).await, expected, "{source:?} {folder:?}");
         assert_eq!(house.get("in/b").is_some(), expected.is_ok());
     }
 }
