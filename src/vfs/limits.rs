@@ -35,6 +35,12 @@ pub const PIECES_MAX: usize = 1024;
 pub const ROOM_CHECK_BYTES: u64 = 16 * 1024 * 1024;
 /// Attempts at a staged name or folder that another node changes at the same moment.
 pub const ATTEMPTS_MAX: usize = 4;
+/// Bytes of one step of the copy of a partial; between two its session and the room left are looked at.
+pub const COPY_STEP_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of memory that a copy takes where the kernel cannot copy.
+pub const COPY_BUFFER_BYTES: usize = 1024 * 1024;
+/// How long a cleaning waits for the storages; one that takes longer goes on by itself.
+pub const CLEAN_WAIT: Duration = Duration::from_secs(20);
 /// Files looked at by one cleaning of a storage; the next one goes on.
 pub const CLEAN_MAX: usize = 1_000_000;
 /// Writes to one file that wait for the storage.

@@ -11,7 +11,8 @@
 //!   [`limits::QUIET_MILLIS`], is a *partial*: its account sees it, opens it for writing without truncate to go on,
 //!   or removes it. Going on takes it from whoever still holds it, on any node: the staged file gets a new name with a
 //!   higher generation, and the old holder, who looks for the name before each write and can publish or delete
-//!   only by it, is told [`VfsError::TakenOver`].
+//!   only by it, is told [`VfsError::TakenOver`]. What another node may still write to goes on as a copy, so that a
+//!   write that was under way there never reaches what is published here; what was kept goes on as it is.
 //! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
 //!   what is there, and those left go on in place.
 //! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
@@ -72,6 +73,8 @@ struct Inner {
     clock: Clock,
     journal: Journal,
     node: u64,
+    /// Random at each start: tells what this process has staged from what an earlier one left.
+    life: u32,
     pools: Mutex<HashMap<Name, Pool>>,
     held: Held,
     slots: Arc<Slots>,
@@ -107,6 +110,7 @@ impl Vfs {
                 clock,
                 journal,
                 node,
+                life: staged::random_bits().unwrap_or_default(),
                 pools: Mutex::default(),
                 held: Held::default(),
                 slots: Arc::default(),
@@ -323,8 +327,9 @@ impl Vfs {
     }
 
     /// Puts this node's leftovers in order, on every storage: interrupted uploads of an earlier life are kept for
-    /// resume or removed, as each storage says. To be called before the services open. A storage that fails is
-    /// logged and left for the next time.
+    /// resume or removed, as each storage says. To be called once per process, on a view that has the storages;
+    /// before the services open, so that they are shown at once, but later does no harm. A storage that fails is
+    /// logged and left for the next time; one that hangs is waited for at most [`limits::CLEAN_WAIT`].
     pub async fn clean_at_start(&self) -> Cleaned {
         self.clean(staged::clean::at_start).await
     }
@@ -342,15 +347,26 @@ impl Vfs {
         J: Fn(&Inner, &Object<Storage>) -> Result<Cleaned, VfsError> + Clone + Send + 'static,
     {
         let mut all = Cleaned::default();
-        let view = (self.inner.view)();
-        for storage in view.storages.values() {
-            let (inner, job, name, storage) = (self.inner.clone(), job.clone(), &storage.name, storage.clone());
-            match self.inner.pool(name).run(move || job(&inner, &storage)).await {
-                Ok(cleaned) => {
+        let mut running = tokio::task::JoinSet::new();
+        for storage in (self.inner.view)().storages.values() {
+            let (inner, job, storage) = (self.inner.clone(), job.clone(), storage.clone());
+            let (pool, name) = (inner.pool(&storage.name), storage.name.clone());
+            running.spawn(async move {
+                let cleaning = pool.run(move || job(&inner, &storage));
+                // The job goes on by itself on the pool.
+                let late = |_| Err(VfsError::Io("the storage took too long to be cleaned".to_owned()));
+                let result = tokio::time::timeout(limits::CLEAN_WAIT, cleaning).await;
+                (name, result.unwrap_or_else(late))
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            match ended {
+                Ok((_, Ok(cleaned))) => {
                     all.kept += cleaned.kept;
                     all.removed += cleaned.removed;
                 }
-                Err(error) => self.inner.health.failed(name, &error, &self.inner.journal),
+                Ok((name, Err(error))) => self.inner.health.failed(&name, &error, &self.inner.journal),
+                Err(error) => tracing::error!(%error, "the cleaning of a storage ended without an answer"),
             }
         }
         all

@@ -18,6 +18,10 @@ pub(in crate::vfs) enum FaultPoint {
     Rename,
     /// A rename that must not replace.
     RenameNoReplace,
+    /// copy_file_range of a partial that is taken over.
+    CopyRange,
+    /// The cut of an interrupted upload, after it was looked whether it still is its holder's.
+    Cut,
     /// fsync of a folder.
     SyncFolder,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags};
 
+use super::copy::UNDER_WAY;
 use super::partial::names_in;
 use super::{RESERVED_ATTRIBUTE, Root, STAGING, StagedName, rename_in, state_at, told};
 use crate::catalog::{Object, Storage};
@@ -23,20 +24,22 @@ pub struct Cleaned {
     pub removed: u64,
 }
 
-/// Puts this node's leftovers on one storage in order: each is kept or removed, as the storage says. Uploads that
-/// are open right now are left alone.
+/// Puts this node's leftovers on one storage in order: each is kept or removed, as the storage says. What this
+/// process has made itself is left alone, so it may run, and go on late, while uploads begin and end.
 pub(in crate::vfs) fn at_start(inner: &Inner, storage: &Object<Storage>) -> Result<Cleaned, VfsError> {
     let mut cleaned = Cleaned::default();
     let root = Root::open(&storage.spec.root)?;
     for_each_account(&root, |folder| {
-        let own = names_in(folder, |name| name.node == inner.node && !name.kept)?;
+        let earlier = |name: &StagedName| name.random >> 32 != u64::from(inner.life);
+        let own = names_in(folder, |name| name.node == inner.node && !name.kept && earlier(name))?;
         for name in own {
             if inner.held.by_file(&storage.name, &name).is_some() {
                 continue;
             }
             free_reserved(&root, folder, &name);
             let empty = state_at(folder, &name.to_bytes()).is_ok_and(|seen| seen.attributes.size == 0);
-            if storage.spec.keep_interrupted && !empty {
+            let resumable = !empty && name.target != UNDER_WAY;
+            if storage.spec.keep_interrupted && resumable && sync(folder, &name) {
                 let kept = StagedName {
                     kept: true,
                     ..name.clone()
@@ -76,6 +79,13 @@ pub(in crate::vfs) fn departed(
         Ok(())
     })?;
     Ok(cleaned)
+}
+
+/// Puts what a killed process left in the kernel's memory on the storage, where other nodes see it.
+fn sync(folder: &OwnedFd, name: &StagedName) -> bool {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name.to_bytes(), flags, rustix::fs::Mode::empty())
+        .is_ok_and(|file| rustix::fs::fsync(file).is_ok())
 }
 
 fn remove(folder: &OwnedFd, name: &StagedName) -> bool {

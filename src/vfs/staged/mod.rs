@@ -4,6 +4,7 @@
 //! cleaning those of others to `partial` and `clean`; opening and writing files to `open` and `file`.
 
 pub(super) mod clean;
+mod copy;
 pub(super) mod held;
 mod name;
 pub(super) mod partial;
@@ -18,7 +19,7 @@ use rustix::io::Errno;
 
 use self::name::hash;
 use super::limits::ATTEMPTS_MAX;
-use super::local::{self, MODE_MASK, Root, STAGING, split, state_at, state_of, told};
+use super::local::{self, FaultPoint, MODE_MASK, Root, STAGING, split, state_at, state_of, told};
 use super::pieces::Pieces;
 use super::resolve::{Asker, Place, Spot};
 use super::{AttributeChange, Attributes, VfsError};
@@ -112,12 +113,17 @@ fn folder_of(account: &Name) -> Vec<u8> {
     rel
 }
 
-/// 64 random bits.
-pub(super) fn random() -> Result<u64, VfsError> {
-    let mut bytes = [0; 8];
+/// 64 bits for the name of a staged file: the process's `life`, then 32 random ones.
+pub(super) fn random(life: u32) -> Result<u64, VfsError> {
+    Ok(u64::from(life) << 32 | u64::from(random_bits()?))
+}
+
+/// 32 random bits.
+pub(super) fn random_bits() -> Result<u32, VfsError> {
+    let mut bytes = [0; 4];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| VfsError::Io("no random numbers for the name of an upload".to_owned()))?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(u32::from_ne_bytes(bytes))
 }
 
 impl Staged {
@@ -289,7 +295,8 @@ impl Staged {
         }
     }
 
-    /// The session lets go of it unfinished: it is kept for resume, cut to what is whole, or removed.
+    /// The session lets go of it unfinished: it is kept for resume, cut to what is whole, or removed. Once it has
+    /// the name of a kept one nothing here touches it again, and its bytes are on the storage: anyone may go on in it.
     pub(super) fn interrupt(&self, asker: &Asker, keep: bool) {
         let mut state = self.write();
         if !matches!(state.stage, Stage::Active | Stage::Failed(_)) {
@@ -300,20 +307,22 @@ impl Staged {
             Stage::Active | Stage::Failed(VfsError::Full | VfsError::Denied(_) | VfsError::Revoked(_))
         );
         let whole = self.pieces().whole();
-        asker.inner.held.remove(self, &state);
         self.free_reserved(&mut state);
         let ours = self.check_name(&state);
         state.stage = Stage::Ended;
+        // Only at the end is it let go: a session of this node that wants it waits for the lock until then.
+        let letting_go = |state: &State| asker.inner.held.remove(self, state);
         if !ours {
-            return;
+            return letting_go(&state);
         }
         let result = if keep && resumable && whole > 0 {
             let longer = state_of(&*self.file).is_ok_and(|seen| seen.attributes.size > whole);
-            let cut = if longer {
-                rustix::fs::ftruncate(&*self.file, whole).map_err(|errno| told("cutting the upload", errno))
-            } else {
-                Ok(())
-            };
+            let cut = asker.inner.faults.check(FaultPoint::Cut).and_then(|()| {
+                if longer {
+                    rustix::fs::ftruncate(&*self.file, whole).map_err(|errno| told("cutting the upload", errno))?;
+                }
+                rustix::fs::fsync(&*self.file).map_err(|errno| told("syncing the upload", errno))
+            });
             let kept = StagedName {
                 kept: true,
                 ..state.name.clone()
@@ -323,6 +332,7 @@ impl Staged {
             rustix::fs::unlinkat(&self.folder, state.name.to_bytes(), AtFlags::empty())
                 .map_err(|errno| told("removing the upload", errno))
         };
+        letting_go(&state);
         if let Err(error) = result {
             tracing::warn!(storage = %self.storage, %error, "an interrupted upload could not be put in order");
         }
@@ -372,7 +382,7 @@ fn create_file(asker: &Asker, spot: &Spot, mode: u32) -> Result<(OwnedFd, Staged
         let Some(folder) = staging_folder(&spot.root, asker.session.account(), true)? else {
             continue;
         };
-        let name = StagedName::new(target, spot.name(), asker.inner.node, random()?);
+        let name = StagedName::new(target, spot.name(), asker.inner.node, random(asker.inner.life)?);
         match rustix::fs::openat(&folder, name.to_bytes(), flags, mode) {
             Ok(file) => return Ok((folder, name, file)),
             // Cleaning took the empty folder away at this moment, or the dice fell alike.

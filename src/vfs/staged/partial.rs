@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use super::{Stage, Staged, StagedName, Target, random, rename_in, staging_folder, state_at, state_of, told};
+use super::{Stage, Staged, StagedName, Target, copy, random, rename_in, staging_folder, state_at, state_of, told};
 use crate::clock::UnixMillis;
 use crate::vfs::VfsError;
 use crate::vfs::limits::{ATTEMPTS_MAX, QUIET_MILLIS, STAGED_MAX};
@@ -117,26 +117,32 @@ pub(super) fn drop_kept(folder: &OwnedFd, target: Target) {
 
 /// Goes on with the newest staged file of the account for this target, whoever holds it: it gets a higher
 /// generation, and its old writer finds its name gone. `Err(spot)`: there is none.
+///
+/// A kept one, and one whose holder on this node waits at its lock, goes on as it is. Any other may have a writer that
+/// has looked for the name and not yet written, so its bytes go on in a new file.
 pub(in crate::vfs) fn take_over(asker: &Asker, spot: Spot) -> Result<Result<Arc<Staged>, Spot>, VfsError> {
     let target = Target::new(spot.parent(), spot.name());
-    for _ in 0..ATTEMPTS_MAX {
-        let Some(folder) = staging_folder(&spot.root, asker.session.account(), false)? else {
-            return Ok(Err(spot));
+    for attempt in 0..ATTEMPTS_MAX {
+        let folder = staging_folder(&spot.root, asker.session.account(), false)?;
+        let found = match &folder {
+            Some(folder) => newest(folder, target, None)?,
+            None => None,
         };
-        let Some(found) = newest(&folder, target, None)? else {
-            return Ok(Err(spot));
+        let (Some(folder), Some(found)) = (folder, found) else {
+            // One that went away meanwhile may have been published: no new file begins in its place.
+            return if attempt == 0 {
+                Ok(Err(spot))
+            } else {
+                Err(VfsError::TakenOver)
+            };
         };
-        let taken = found.name.taken(asker.inner.node, random()?);
-        match take(asker, &spot, &folder, &found, &taken) {
-            Ok(()) => {}
+        let taken = found.name.taken(asker.inner.node, random(asker.inner.life)?);
+        let (file, whole) = match take(asker, &spot, &folder, &found, &taken) {
+            Ok(file) => file,
             // Another session was faster.
             Err(VfsError::TakenOver) => continue,
             Err(error) => return Err(error),
-        }
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, taken.to_bytes(), flags, rustix::fs::Mode::empty())
-            .map_err(|errno| told("opening the partial", errno))?;
-        let whole = whole_bytes(&file)?;
+        };
         return Ok(Ok(Staged::begin(
             asker,
             spot,
@@ -148,18 +154,35 @@ pub(in crate::vfs) fn take_over(asker: &Asker, spot: Spot) -> Result<Result<Arc<
     Err(VfsError::TakenOver)
 }
 
-/// Renames a staged file to its next generation. A holder on this node is stopped between two of its writes.
-fn take(asker: &Asker, spot: &Spot, folder: &OwnedFd, found: &Found, taken: &StagedName) -> Result<(), VfsError> {
-    let Some(holder) = asker.inner.held.by_file(&spot.place.storage.name, &found.name) else {
-        return rename_in(folder, &found.name, taken);
-    };
-    let mut state = holder.write();
-    rename_in(folder, &found.name, taken)?;
-    asker.inner.held.remove(&holder, &state);
-    if state.stage == Stage::Active {
-        state.stage = Stage::TakenOver;
+/// Gives a staged file its next generation; the file and its bytes. A holder on this node is stopped between two of
+/// its writes.
+fn take(
+    asker: &Asker,
+    spot: &Spot,
+    folder: &OwnedFd,
+    found: &Found,
+    taken: &StagedName,
+) -> Result<(OwnedFd, u64), VfsError> {
+    match asker.inner.held.by_file(&spot.place.storage.name, &found.name) {
+        Some(holder) => {
+            let mut state = holder.write();
+            rename_in(folder, &found.name, taken)?;
+            asker.inner.held.remove(&holder, &state);
+            if state.stage == Stage::Active {
+                state.stage = Stage::TakenOver;
+            }
+        }
+        None if found.name.kept => rename_in(folder, &found.name, taken)?,
+        None => return copy::take_copy(asker, spot, folder, (&found.name, taken)),
     }
-    Ok(())
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(folder, taken.to_bytes(), flags, rustix::fs::Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Err(VfsError::TakenOver),
+        Err(errno) => return Err(told("opening the partial", errno)),
+    };
+    let whole = whole_bytes(&file)?;
+    Ok((file, whole))
 }
 
 /// The bytes of a partial that are whole from its beginning. Its writer may have died between two pieces, so a file
@@ -169,13 +192,18 @@ fn whole_bytes(file: &OwnedFd) -> Result<u64, VfsError> {
         .map_err(|errno| told("looking at the partial", errno))?
         .attributes
         .size;
-    let whole = match rustix::fs::seek(file, SeekFrom::Hole(0)) {
-        Ok(hole) => hole.min(size),
-        // An empty file, or a file system that knows no holes.
-        Err(_) => size,
-    };
+    let whole = whole_of(file, size);
     if whole < size {
         rustix::fs::ftruncate(file, whole).map_err(|errno| told("cutting the partial", errno))?;
     }
     Ok(whole)
+}
+
+/// Where the first hole of a file of `size` bytes begins.
+pub(super) fn whole_of(file: &OwnedFd, size: u64) -> u64 {
+    match rustix::fs::seek(file, SeekFrom::Hole(0)) {
+        Ok(hole) => hole.min(size),
+        // An empty file, or a file system that knows no holes.
+        Err(_) => size,
+    }
 }

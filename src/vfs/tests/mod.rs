@@ -11,4 +11,5 @@ mod names;
 mod reads;
 mod resume;
 mod rights;
+mod takeover;
 mod uploads;
