@@ -76,8 +76,13 @@ impl Folder {
         Ok(files)
     }
 
+    /// Keeps a snapshot in mind as the newest, unless a newer one was published while it was written.
     fn remember(&self, head: &StateHeadV1, data: &SnapshotData) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.clone(), data.clone()));
+        let index = |head: &StateHeadV1| head.last.as_ref().map(|last| last.index);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.as_ref().is_none_or(|(known, _)| index(known) <= index(head)) {
+            *newest = Some((head.clone(), data.clone()));
+        }
     }
 
     fn name(&self, head: &StateHeadV1) -> PathBuf {
@@ -235,6 +240,18 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(newest.head.last.unwrap().index, 15);
+    }
+
+    #[test]
+    fn an_older_snapshot_that_is_finished_late_does_not_become_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        for index in [10, 5] {
+            let (head, rows) = head(index);
+            snapshots.0.write(&head, &rows).unwrap();
+            let (newest, _) = snapshots.newest().unwrap().unwrap();
+            assert_eq!(newest.last.unwrap().index, 10);
+        }
     }
 
     #[test]
