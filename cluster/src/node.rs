@@ -5,6 +5,7 @@
 mod admission;
 mod forward;
 mod keys;
+mod left_over;
 pub(crate) mod limits;
 mod link;
 mod membership;
@@ -282,6 +283,13 @@ impl<M: StateMachine> Cluster<M> {
     /// Issues a one-time join token that ends after `valid`; committed before it is returned.
     pub async fn create_join_token(&self, valid: Duration) -> Result<String, NodeError> {
         self.node().create_join_token(valid).await
+    }
+
+    /// All nodes that hold a name, as this node has applied it: the members, and those whose removal or admission was
+    /// begun and not ended. [`remove_node`](Self::remove_node) takes any of them; the leader ends what was left
+    /// half-done by itself, some time later.
+    pub fn known_nodes(&self) -> BTreeMap<NodeId, String> {
+        self.node().core.cluster_rows().nodes()
     }
 
     /// Removes a member for good: it is no longer heard, its id is never used again, and a new data key is made.

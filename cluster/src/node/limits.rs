@@ -26,6 +26,9 @@ pub const JOIN_ROUNDS_MAX: u32 = 3;
 pub const JOIN_PAUSE: Duration = Duration::from_millis(500);
 /// How often the reconcilers look, signal or not.
 pub const RECONCILE_EVERY: Duration = Duration::from_millis(200);
+/// How long a node may be known by name and be no member before the leader ends what was begun: its removal, or an
+/// admission that it did not live to see.
+pub const LEFT_OVER_MAX: Duration = Duration::from_secs(60);
 /// How far behind a learner may be when it becomes a voter, in log entries.
 pub const PROMOTION_LAG_MAX: u64 = 64;
 /// The largest cluster, in members.

@@ -2,12 +2,13 @@
 //!
 //! Letting machines in is in `admission`; how a key travels is in `keys`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::left_over::LeftOvers;
 use super::messages::{MembershipAskV1, MembershipReplyV1};
 use super::route::Search;
 use super::running::Node;
@@ -189,11 +190,13 @@ impl<M: StateMachine> Node<M> {
     pub(super) async fn reconcile_members(&self) -> Result<(), CoreError> {
         let metrics = self.core.metrics();
         if metrics.role != Role::Leader || !metrics.quorum {
+            *self.left_overs.lock().unwrap_or_else(PoisonError::into_inner) = LeftOvers::default();
             return Ok(());
         }
         let Ok(_change) = self.changing.try_lock() else {
             return Ok(());
         };
+        self.end_left_over(&metrics, Instant::now()).await;
         for node in metrics.members.keys().filter(|node| !metrics.voters.contains(node)) {
             let held = metrics.replicated.get(node).copied().unwrap_or(0);
             if held == 0 || held + limits::PROMOTION_LAG_MAX < metrics.last_log {
@@ -211,6 +214,24 @@ impl<M: StateMachine> Node<M> {
             self.raise_feature_level(&metrics).await?;
         }
         Ok(())
+    }
+
+    /// Ends a removal or an admission that another leader began and did not end: the node is forgotten, its name is
+    /// free, and a new data key is in force. To be called with `changing` held.
+    pub(super) async fn end_left_over(&self, metrics: &Metrics, now: Instant) {
+        let named = self.core.cluster_rows().nodes().into_keys();
+        let left = named.filter(|node| !metrics.members.contains_key(node)).collect();
+        let ripe = {
+            let mut left_overs = self.left_overs.lock().unwrap_or_else(PoisonError::into_inner);
+            left_overs.look(now, &left)
+        };
+        let Some(node) = ripe else { return };
+        match self.remove_here(node, metrics).await {
+            Ok(()) => {
+                tracing::info!(%node, "a removal or admission that was left half-done has ended: the node is gone")
+            }
+            Err(error) => tracing::warn!(%node, %error, "cannot forget a node that is no member; trying again later"),
+        }
     }
 
     async fn raise_feature_level(&self, metrics: &Metrics) -> Result<(), CoreError> {

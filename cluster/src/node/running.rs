@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::admission::check_peer_address;
+use super::left_over::LeftOvers;
 use super::link::Link;
 use super::serve::{Door, Product};
 use super::{InitOptions, NodeError, PeerService, StartOptions, keys, limits, membership};
@@ -50,6 +51,8 @@ pub(super) struct Node<M: StateMachine> {
     pub(super) changing: tokio::sync::Mutex<()>,
     /// Held while a machine that wants to join is served.
     pub(super) admitting: Semaphore,
+    /// While this node leads: nodes whose removal or admission was not brought to its end.
+    pub(super) left_overs: Mutex<LeftOvers>,
     log_stats: LogStats,
     /// Members that others told of while this node hears no leader.
     learned: Mutex<Vec<KnownPeer>>,
@@ -174,6 +177,7 @@ impl<M: StateMachine> Running<M> {
             election_max,
             changing: tokio::sync::Mutex::new(()),
             admitting: Semaphore::new(1),
+            left_overs: Mutex::default(),
             log_stats,
             learned: Mutex::default(),
             confirmed,

@@ -336,7 +336,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     pub async fn receive_snapshot(&self, head: Bytes, data: SnapshotData) -> Result<Bytes, CoreError> {
         let unreadable = |reason: String| CoreError::Message { reason };
         let asked = SnapshotHeadV1::decode(&head).map_err(|error| unreadable(error.to_string()))?;
-        let state = format::verify(SnapshotReader::new(data.clone())).map_err(|error| unreadable(error.to_string()))?;
+        let reader = SnapshotReader::new(data.clone());
+        let verified = match &data {
+            // On a thread of its own: heartbeats do not wait until a large file is read.
+            SnapshotData::File { .. } => RT::spawn_blocking(move || format::verify(reader)).await.flatten(),
+            SnapshotData::Memory(_) => format::verify(reader),
+        };
+        let state = verified.map_err(|error| unreadable(error.to_string()))?;
         let snapshot = snapshot_of(&state, data).map_err(|error| unreadable(error.to_string()))?;
         let reply = self
             .inner

@@ -41,7 +41,7 @@ pub use network::{CallError, Peer, PeerTransport, Rpc};
 pub use replica::{RowChange, Rows, hash_of, row_hash};
 pub use rows::ClusterRows;
 
-pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
+pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
 pub use types::NodeRecord;
 #[cfg(test)]
 pub use types::TypeConfig;

@@ -1,12 +1,14 @@
 //! The rows that the cluster keeps for itself next to the machine's: settings, members' names, join tokens, request
 //! ids. Here are their keys and stored forms; who writes them is in `replica` and `cluster`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::replica::{Rows, range};
-use crate::CodecError;
 use crate::envelope::Blob;
 use crate::envelope::wire::{Framed, framed};
+use crate::{CodecError, NodeId};
 
 /// The prefix of the machine's own rows.
 pub(super) const MACHINE: u8 = b'm';
@@ -128,6 +130,15 @@ impl ClusterRows {
     pub fn node_name(&self, node: u64) -> Option<String> {
         let row: NodeRowV1 = self.get(&node_key(node)).ok()??;
         Some(row.name)
+    }
+
+    /// All admitted nodes that were not forgotten, and their names.
+    pub fn nodes(&self) -> BTreeMap<NodeId, String> {
+        let named = range(&self.0, NODE).filter_map(|(key, _)| {
+            let node = u64::from_be_bytes(key.get(1..)?.try_into().ok()?);
+            Some((NodeId(node), self.node_name(node)?))
+        });
+        named.collect()
     }
 
     /// Whether a join token was issued with this secret; it may have been used or have ended.

@@ -4,9 +4,10 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -20,10 +21,10 @@ pub enum SnapshotData {
     File {
         /// The open file.
         file: Arc<std::fs::File>,
-        /// Its name at the time.
-        path: PathBuf,
         /// Its length in bytes.
         bytes: u64,
+        /// While it is received and not yet adopted: its name, removed with the last handle.
+        unfinished: Option<Arc<Unfinished>>,
     },
     /// Memory, in simulation.
     #[cfg_attr(not(test), expect(dead_code, reason = "the simulation keeps snapshots in memory"))]
@@ -53,6 +54,43 @@ impl SnapshotData {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(bytes.slice(start..start + size))
             }
+        }
+    }
+}
+
+/// A file that is not a snapshot yet; it is removed when this is dropped, unless it was [adopted](Self::adopted).
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+    adopted: AtomicBool,
+}
+
+impl Unfinished {
+    /// Watches over the file at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            adopted: AtomicBool::new(false),
+        }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file has another name now and stays.
+    pub fn adopted(&self) {
+        self.adopted.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !*self.adopted.get_mut()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::debug!(%error, "an unfinished snapshot stays until the next start");
         }
     }
 }

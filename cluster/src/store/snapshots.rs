@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::format;
 use crate::envelope::wire::StateHeadV1;
 use crate::limits::SNAPSHOTS_KEPT;
-use crate::raft::{Recovered, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing};
+use crate::raft::{Recovered, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
 
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".part";
@@ -46,7 +46,7 @@ impl SnapshotFolder {
     /// Reads the newest snapshot that is whole, and remembers it; broken ones are renamed and reported.
     pub fn load_newest(&self) -> io::Result<Option<Recovered>> {
         for file in self.0.files()?.into_iter().rev() {
-            let data = open_data(&file)?;
+            let data = open_data(&file, None)?;
             match format::read(SnapshotReader::new(data.clone())) {
                 Ok((head, rows)) => {
                     self.0.remember(&head, &data);
@@ -76,8 +76,13 @@ impl Folder {
         Ok(files)
     }
 
+    /// Keeps a snapshot in mind as the newest, unless a newer one was published while it was written.
     fn remember(&self, head: &StateHeadV1, data: &SnapshotData) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.clone(), data.clone()));
+        let index = |head: &StateHeadV1| head.last.as_ref().map(|last| last.index);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.as_ref().is_none_or(|(known, _)| index(known) <= index(head)) {
+            *newest = Some((head.clone(), data.clone()));
+        }
     }
 
     fn name(&self, head: &StateHeadV1) -> PathBuf {
@@ -85,7 +90,7 @@ impl Folder {
         self.path.join(format!("{:020}-{:020}{SUFFIX}", last.index, last.term))
     }
 
-    fn unfinished(&self) -> io::Result<(PathBuf, File)> {
+    fn unfinished(&self) -> io::Result<(Unfinished, File)> {
         let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
         let path = self.path.join(format!("{number}{UNFINISHED}"));
         let file = OpenOptions::new()
@@ -94,23 +99,24 @@ impl Folder {
             .create(true)
             .truncate(true)
             .open(&path)?;
-        Ok((path, file))
+        Ok((Unfinished::new(path), file))
     }
 
     fn write(&self, head: &StateHeadV1, rows: &Rows) -> io::Result<SnapshotData> {
-        let (path, file) = self.unfinished()?;
+        let (unfinished, file) = self.unfinished()?;
         let mut out = BufWriter::new(file);
         format::write(&mut out, head, rows)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        self.publish(&path, head)
+        self.publish(&unfinished, head)
     }
 
     /// Gives a finished, fsynced file its name; durable on return.
-    fn publish(&self, unfinished: &Path, head: &StateHeadV1) -> io::Result<SnapshotData> {
+    fn publish(&self, unfinished: &Unfinished, head: &StateHeadV1) -> io::Result<SnapshotData> {
         let name = self.name(head);
-        fs::rename(unfinished, &name)?;
+        fs::rename(unfinished.path(), &name)?;
+        unfinished.adopted();
         File::open(&self.path)?.sync_all()?;
-        let data = open_data(&name)?;
+        let data = open_data(&name, None)?;
         self.remember(head, &data);
         self.remove_old()?;
         Ok(data)
@@ -123,12 +129,12 @@ impl Folder {
     }
 }
 
-fn open_data(path: &Path) -> io::Result<SnapshotData> {
+fn open_data(path: &Path, unfinished: Option<Arc<Unfinished>>) -> io::Result<SnapshotData> {
     let file = File::open(path)?;
     Ok(SnapshotData::File {
         bytes: file.metadata()?.len(),
         file: Arc::new(file),
-        path: path.to_owned(),
+        unfinished,
     })
 }
 
@@ -152,24 +158,32 @@ impl Snapshots for SnapshotFolder {
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
-        let (path, file) = self.0.unfinished()?;
+        let (unfinished, file) = self.0.unfinished()?;
         Ok(Box::new(Receiving {
-            path: Some(path),
+            unfinished,
             out: BufWriter::new(file),
         }))
     }
 
     fn adopt(&self, head: &StateHeadV1, data: &SnapshotData) -> io::Result<()> {
-        match data {
-            SnapshotData::File { path, .. } => self.0.publish(path, head).map(drop),
-            SnapshotData::Memory(_) => Err(io::Error::other("a snapshot in memory came to a folder")),
+        if let SnapshotData::File {
+            unfinished: Some(unfinished),
+            ..
+        } = data
+        {
+            return self.0.publish(unfinished, head).map(drop);
         }
+        // It was not received here: copied.
+        let (unfinished, mut file) = self.0.unfinished()?;
+        io::copy(&mut SnapshotReader::new(data.clone()), &mut file)?;
+        file.sync_all()?;
+        self.0.publish(&unfinished, head).map(drop)
     }
 }
 
-/// A file that grows as the leader sends; removed unless it is finished.
+/// A file that grows as the leader sends; removed unless it is finished and adopted.
 struct Receiving {
-    path: Option<PathBuf>,
+    unfinished: Unfinished,
     out: BufWriter<File>,
 }
 
@@ -181,20 +195,8 @@ impl SnapshotSink for Receiving {
     fn finish(mut self: Box<Self>) -> io::Result<SnapshotData> {
         self.out.flush()?;
         self.out.get_ref().sync_all()?;
-        match self.path.take() {
-            Some(path) => open_data(&path),
-            None => Err(io::Error::other("the snapshot was finished before")),
-        }
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path
-            && let Err(error) = fs::remove_file(path)
-        {
-            tracing::debug!(%error, "an unfinished snapshot stays until the next start");
-        }
+        let unfinished = Arc::new(self.unfinished);
+        open_data(unfinished.path(), Some(unfinished.clone()))
     }
 }
 
@@ -238,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn an_older_snapshot_that_is_finished_late_does_not_become_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = SnapshotFolder::open(folder.path()).unwrap();
+        for index in [10, 5] {
+            let (head, rows) = head(index);
+            snapshots.0.write(&head, &rows).unwrap();
+            let (newest, _) = snapshots.newest().unwrap().unwrap();
+            assert_eq!(newest.last.unwrap().index, 10);
+        }
+    }
+
+    #[test]
     fn a_broken_newest_snapshot_falls_back_to_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
@@ -266,10 +280,18 @@ mod tests {
         drop(abandoned);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
+        let mut refused = snapshots.receive().unwrap();
+        refused.write(&bytes).unwrap();
+        let refused = refused.finish().unwrap();
+        assert_eq!(refused.chunk(0, bytes.len()).unwrap(), bytes);
+        drop(refused);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
         let mut sink = snapshots.receive().unwrap();
         bytes.chunks(11).for_each(|chunk| sink.write(chunk).unwrap());
         let data = sink.finish().unwrap();
         snapshots.adopt(&head, &data).unwrap();
+        drop(data);
         let found = SnapshotFolder::open(folder.path())
             .unwrap()
             .load_newest()

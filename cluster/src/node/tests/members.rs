@@ -144,6 +144,54 @@ async fn a_leader_removes_itself_by_handing_over_first() {
     gone.running.unwrap().stop().await;
 }
 
+/// Ends a removal that stopped once the node was no member any more.
+async fn half_removed(end: impl AsyncFnOnce(&Place)) {
+    let mut place = Place::of_three().await;
+    let third = 3 - place.leader() - place.follower();
+    let id = NodeId(third as u64 + 1);
+    let key_before = place.machines[third].node().data_key_id();
+    place.machines[third].kill();
+    let leader = place.machines[place.leader()].node().node().clone();
+    leader.core.remove(id).await.unwrap();
+    place
+        .until("two members", |status| status.members.len() == 2 && status.quorum)
+        .await;
+    assert!(place.running().all(|node| node.known_nodes().contains_key(&id)));
+    end(&place).await;
+    place
+        .until("it is forgotten and the key is new", |_| {
+            place
+                .running()
+                .all(|node| !node.known_nodes().contains_key(&id) && node.data_key_id() > key_before)
+        })
+        .await;
+    assert_eq!(place.running().next().unwrap().known_nodes().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_stopped_half_way_goes_on_when_it_is_asked_for_again() {
+    half_removed(async |place| {
+        let gone = place.machines.iter().position(|machine| machine.running.is_none());
+        let id = NodeId(gone.unwrap() as u64 + 1);
+        place.machines[place.follower()].node().remove_node(id).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_stopped_half_way_is_ended_by_the_leader() {
+    half_removed(async |place| {
+        let leader = place.machines[place.leader()].node().node();
+        let _change = leader.changing.lock().await;
+        let metrics = leader.core.metrics();
+        let now = tokio::time::Instant::now();
+        leader.end_left_over(&metrics, now).await;
+        assert_eq!(leader.core.cluster_rows().nodes().len(), 3, "not at once");
+        leader.end_left_over(&metrics, now + limits::LEFT_OVER_MAX).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_names_and_addresses_are_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
