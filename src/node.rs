@@ -6,6 +6,7 @@ mod admin_ports;
 pub mod limits;
 pub mod metrics;
 mod open_sftp;
+mod reseal;
 mod staged;
 
 use std::collections::BTreeMap;
@@ -113,6 +114,8 @@ impl Node {
             health: health(&cluster, &registry, &journal, &enforced_now),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
+        let resealing = reseal::run(cluster.clone(), clock, config.name.clone(), stopped.clone());
+        tasks.push(tokio::spawn(resealing));
         tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
 
         journal.record(Event::NodeStarted {

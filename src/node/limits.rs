@@ -16,3 +16,7 @@ pub const FIRST_STATE_PAUSE: Duration = Duration::from_millis(50);
 pub const CERTIFICATE_PAUSE: Duration = Duration::from_millis(200);
 /// How long the services wait at start for leftovers on the storages to be put in order.
 pub const CLEAN_AT_START_MAX: Duration = Duration::from_secs(3);
+/// How often the leader looks for secrets under an older data key.
+pub const RESEAL_EVERY: Duration = Duration::from_secs(5);
+/// How long sealing one of them anew may take.
+pub const RESEAL_CHANGE_MAX: Duration = Duration::from_secs(5);
