@@ -23,7 +23,7 @@ use crate::admin::query::{self, PathPart};
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
 use crate::admin::{AdminApi, border, change, limits};
-use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Spec, Transaction};
+use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Role, Spec, Transaction};
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
@@ -71,6 +71,7 @@ async fn remove(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
+    caller.confirm(&api, Role::Owner).await?;
     let id = member_id(&api, &part)?;
     let name = name_of(&api.cluster.status(), id);
     api.cluster.remove_node(id).await.map_err(|error| failed(&error))?;
@@ -130,6 +131,7 @@ async fn lead(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
+    caller.confirm(&api, Role::Owner).await?;
     let id = member_id(&api, &part)?;
     api.cluster
         .transfer_leadership(Some(id))
@@ -162,6 +164,7 @@ async fn join_token(
         let reason = format!("must be from 1 to {}", limits::JOIN_TOKEN_SECONDS_MAX);
         return Err(Problem::invalid("valid_seconds", reason));
     }
+    caller.confirm(&api, Role::Owner).await?;
     let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
     let token = token.map_err(|error| failed(&error))?;
     tracing::info!(seconds, by = %caller, "a join token was made");
