@@ -14,6 +14,7 @@ use super::border::{TOKEN_PREFIX, sha256};
 use super::problem::{Problem, ProblemKind};
 use super::roles::{self, Needs};
 use super::{AdminApi, limits};
+use crate::catalog::apply::authority;
 use crate::catalog::{Actor, Role, View};
 use crate::clock::UnixMillis;
 use crate::events::Event;
@@ -63,6 +64,29 @@ impl Caller {
             ),
         )
         .with("role_needed", role.word()))
+    }
+
+    /// [`Self::need`] by a confirmed state, for what is done outside the catalog and so is not judged in apply.
+    ///
+    /// Root needs no confirmation: no state can take its right away. Without a quorum an administrator is refused.
+    pub async fn confirm(&self, api: &AdminApi, role: Role) -> Result<(), Problem> {
+        if matches!(self.actor, Actor::Root { .. }) {
+            return Ok(());
+        }
+        api.cluster.linearize(limits::READ_DEADLINE).await.map_err(|error| {
+            let detail = format!(
+                "nothing was done: it cannot be confirmed that {self} may still do this: {error}; \
+                 ask another node, or root on the local socket"
+            );
+            Problem::new(ProblemKind::NotConfirmed, detail)
+        })?;
+        let forbidden = |reason| Problem::new(ProblemKind::Forbidden, reason);
+        let role_now = authority(&api.cluster.view(), &self.actor, api.clock.now()).map_err(forbidden)?;
+        let now = Self {
+            role: role_now,
+            ..self.clone()
+        };
+        now.need(role)
     }
 }
 
@@ -218,6 +242,7 @@ fn find(view: &View, token: &str, now: UnixMillis) -> Option<(Actor, Role)> {
     let actor = Actor::Administrator {
         name: administrator.name.clone(),
         token: row.name.clone(),
+        secret_hash: row.spec.secret_hash,
     };
     administrator.spec.enabled.then_some((actor, administrator.spec.role))
 }

@@ -33,6 +33,8 @@ pub struct FakeCluster {
     pub quorum: AtomicBool,
     /// Proposals are made, but answered as unknown.
     pub forgetful: AtomicBool,
+    /// The next removal takes the quorum away.
+    pub deposed: AtomicBool,
     /// Raised by the removal of a node.
     pub data_key: std::sync::atomic::AtomicU32,
     /// Members that answer questions.
@@ -53,6 +55,7 @@ impl FakeCluster {
             seen: Mutex::default(),
             quorum: AtomicBool::new(true),
             forgetful: AtomicBool::new(false),
+            deposed: AtomicBool::new(false),
             data_key: 1.into(),
             peers: Mutex::default(),
             members: Mutex::new(BTreeMap::from([
@@ -185,7 +188,13 @@ impl ClusterPort for FakeCluster {
 
     fn remove_node(&self, node: NodeId) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
-            self.members.lock().unwrap().remove(&node);
+            // Node 7 stands for one whose removal stopped half-way.
+            if self.members.lock().unwrap().remove(&node).is_none() && node != NodeId(7) {
+                return Err(NodeError(format!("node {node} is not a member")));
+            }
+            if self.deposed.load(Ordering::SeqCst) {
+                self.quorum.store(false, Ordering::SeqCst);
+            }
             self.data_key.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })

@@ -135,7 +135,12 @@ impl std::fmt::Display for Actor {
 
 /// What an actor may do by `view` at the moment `at`; the reason where it may do nothing.
 pub fn authority(view: &View, actor: &Actor, at: UnixMillis) -> Result<Role, String> {
-    let Actor::Administrator { name, token } = actor else {
+    let Actor::Administrator {
+        name,
+        token,
+        secret_hash,
+    } = actor
+    else {
         return Ok(Role::Owner);
     };
     let administrator = view
@@ -151,6 +156,9 @@ pub fn authority(view: &View, actor: &Actor, at: UnixMillis) -> Result<Role, Str
         .ok_or_else(|| format!("token `{token}` was deleted"))?;
     if token.spec.administrator != *name {
         return Err(format!("token `{}` is not one of administrator `{name}`", token.name));
+    }
+    if token.spec.secret_hash != *secret_hash {
+        return Err(format!("the secret of token `{}` was replaced", token.name));
     }
     if token.spec.expires_at.is_some_and(|end| end <= at) {
         return Err(format!("token `{}` has expired", token.name));

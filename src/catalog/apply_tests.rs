@@ -210,6 +210,7 @@ fn a_change_needs_the_role_and_a_credential_that_is_still_valid() {
     let olga = || Actor::Administrator {
         name: name("olga"),
         token: name("t"),
+        secret_hash: [0; 32],
     };
 
     assert_eq!(case.change(olga(), put("alice", account("files"))), Outcome::Applied);
@@ -222,6 +223,18 @@ fn a_change_needs_the_role_and_a_credential_that_is_still_valid() {
     assert!(
         refused(case.change(olga(), put("alice", account("files")))),
         "an expired token"
+    );
+    let Spec::ApiToken(kept) = token(None) else {
+        unreachable!()
+    };
+    let rotated = ApiToken {
+        secret_hash: [1; 32],
+        ..kept
+    };
+    case.root(put("t", Spec::ApiToken(rotated)));
+    assert!(
+        refused(case.change(olga(), put("alice", account("files")))),
+        "a rotated token"
     );
     case.root(put("t", token(Some(UnixMillis(101)))));
     assert_eq!(case.change(olga(), put("alice", account("files"))), Outcome::Applied);

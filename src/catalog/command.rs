@@ -30,6 +30,8 @@ pub enum Actor {
         name: Name,
         /// The token's name.
         token: Name,
+        /// SHA-256 of the secret that was shown, so that a secret that was replaced since counts no more.
+        secret_hash: [u8; 32],
     },
 }
 

@@ -47,7 +47,10 @@ pub async fn run(context: &Context, command: NodeCommand) -> Result<(), CliError
             let answer = context.client.send(Method::DELETE, &path, &[], None).await?.body;
             let name = answer["name"].as_str().unwrap_or(&node);
             output::told(context.format, &format!("node {name} is removed"), &answer)?;
-            resealed(context, &answer["resealed"])
+            resealed(context, &answer["resealed"])?;
+            answer["unconfirmed"]
+                .as_str()
+                .map_or(Ok(()), |reason| Err(CliError::failed(reason)))
         }
         NodeCommand::Lead { node } => {
             let path = format!("/api/v1/node/{}/lead", encoded(&node));

@@ -23,7 +23,7 @@ use crate::admin::query::{self, PathPart};
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
 use crate::admin::{AdminApi, border, change, limits};
-use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Spec, Transaction};
+use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Role, Spec, Transaction};
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
@@ -71,13 +71,45 @@ async fn remove(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
-    let id = member_id(&api, &part)?;
+    caller.confirm(&api, Role::Owner).await?;
+    // A removal that stopped half-way leaves a node that is no member but still known to the cluster, which judges.
+    let found = member_id(&api, &part);
+    let id = found
+        .clone()
+        .or_else(|problem| part.0.parse().map(NodeId).map_err(|_| problem))?;
+    if id == api.cluster.id() {
+        let detail = "a node cannot be removed through itself: nothing was done; ask another member";
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
     let name = name_of(&api.cluster.status(), id);
-    api.cluster.remove_node(id).await.map_err(|error| failed(&error))?;
+    api.cluster.remove_node(id).await.map_err(|error| match &found {
+        Ok(_) => failed(&error),
+        Err(unknown) => Problem::new(ProblemKind::NodeOperationFailed, format!("{}: {error}", unknown.detail)),
+    })?;
     tracing::info!(node = %name, id = id.0, by = %caller, "a node was removed");
     // The removed node may hold the old data key, so nothing may stay sealed with it.
-    let resealed = reseal(&api, &caller).await;
-    let body = json!({ "removed": id, "name": name, "resealed": resealed });
+    let mut body = json!({ "removed": id, "name": name });
+    // What this node had applied before may be an old state with an old data key.
+    match api.cluster.linearize(limits::PROPOSE_DEADLINE).await {
+        Ok(_) => body["resealed"] = reseal(&api, &caller).await,
+        Err(error) => {
+            let state = format!("failed: it cannot be confirmed which keys are to be sealed anew: {error}");
+            tracing::error!(node = %name, reason = %state, "no host key is sealed anew");
+            let keys = api
+                .cluster
+                .view()
+                .host_keys
+                .keys()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>();
+            body["resealed"] = keys
+                .into_iter()
+                .map(|key| (key, Value::from(state.clone())))
+                .collect::<Map<_, _>>()
+                .into();
+            body["unconfirmed"] = state.into();
+        }
+    }
     Ok(change::json(StatusCode::OK, &body))
 }
 
@@ -130,6 +162,7 @@ async fn lead(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
+    caller.confirm(&api, Role::Owner).await?;
     let id = member_id(&api, &part)?;
     api.cluster
         .transfer_leadership(Some(id))
@@ -162,6 +195,7 @@ async fn join_token(
         let reason = format!("must be from 1 to {}", limits::JOIN_TOKEN_SECONDS_MAX);
         return Err(Problem::invalid("valid_seconds", reason));
     }
+    caller.confirm(&api, Role::Owner).await?;
     let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
     let token = token.map_err(|error| failed(&error))?;
     tracing::info!(seconds, by = %caller, "a join token was made");

@@ -19,6 +19,7 @@ use crate::admin::peers::{self, CLOSE_SESSION, CloseAnswer, CloseQuestion, SESSI
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{Options, PathPart};
 use crate::admin::{AdminApi, change, limits};
+use crate::catalog::Role;
 use crate::ids::SessionId;
 
 /// Its routes.
@@ -101,6 +102,7 @@ async fn close(
         .0
         .parse()
         .map_err(|reason: String| Problem::new(ProblemKind::Malformed, reason))?;
+    caller.confirm(&api, Role::Operator).await?;
     let asked: Vec<Asked<CloseAnswer>> = ask(&api, CLOSE_SESSION, &CloseQuestion { id: id.to_string() }).await;
     let mut unreachable = Vec::new();
     for node in asked {

@@ -183,3 +183,40 @@ async fn failed_tokens_are_answered_later_and_later_but_valid_ones_at_once() {
     assert_eq!(get(&token).await, 200);
     assert!(begun.elapsed() < limits::FAILURE_DELAY * 4, "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn what_is_done_outside_the_catalog_is_judged_by_a_confirmed_state() {
+    let node = Node::new();
+    let token = administrator(&node, "anna", "owner").await;
+    let row = node.cluster.view().api_tokens.get("anna").unwrap().spec.clone();
+    let actor = |secret_hash| crate::catalog::Actor::Administrator {
+        name: row.administrator.clone(),
+        token: crate::ids::Name::parse("anna").unwrap(),
+        secret_hash,
+    };
+    let caller = |secret_hash| crate::admin::caller::Caller {
+        actor: actor(secret_hash),
+        role: crate::catalog::Role::Owner,
+        origin: Origin::Remote("192.0.2.9:50000".parse().unwrap()),
+    };
+    let owner = crate::catalog::Role::Owner;
+    assert!(caller(row.secret_hash).confirm(&node.api, owner).await.is_ok());
+    let rotated = caller([9; 32]).confirm(&node.api, owner).await.unwrap_err();
+    assert!(rotated.detail.contains("was replaced"), "{}", rotated.detail);
+    // Made an operator after the guard let the request in.
+    node.put("administrator/anna", json!({ "role": "operator" })).await;
+    assert!(caller(row.secret_hash).confirm(&node.api, owner).await.is_err());
+    node.put("administrator/anna", json!({ "role": "owner" })).await;
+
+    node.cluster.quorum.store(false, Ordering::SeqCst);
+    let header = format!("Bearer {token}");
+    for (method, path) in [
+        ("POST", "/api/v1/join-token".to_owned()),
+        ("DELETE", "/api/v1/node/2".to_owned()),
+        ("POST", "/api/v1/node/1/lead".to_owned()),
+        ("POST", format!("/api/v1/session/{ID}/close")),
+    ] {
+        let answer = remote(&node, method, &path, &[&header]).await;
+        problem(&answer, 503, "not-confirmed", "nothing was done");
+    }
+}

@@ -107,6 +107,13 @@ async fn nodes_are_listed_removed_and_what_was_sealed_is_sealed_anew() {
     assert_eq!(list.body["nodes"][1]["name"], "node-2");
     assert_eq!(list.body["nodes"][1]["fingerprint"], "ab".repeat(32));
     let unknown = node.ask("DELETE", "/api/v1/node/9", &[], "").await;
+    problem(
+        &unknown,
+        503,
+        "node-operation-failed",
+        "members are 1 (node-1), 2 (node-2): node 9 is not",
+    );
+    let unknown = node.ask("DELETE", "/api/v1/node/node-9", &[], "").await;
     problem(&unknown, 404, "not-found", "members are 1 (node-1), 2 (node-2)");
     let removed = node.ask("DELETE", "/api/v1/node/node-2", &[], "").await;
     assert_eq!(removed.body["resealed"], json!({ "main": "resealed" }));
@@ -148,4 +155,20 @@ async fn health_and_metrics_answer_without_a_token() {
         (ready.status, &ready.body["reasons"][0]),
         (503, &json!("it is draining"))
     );
+}
+
+#[tokio::test]
+async fn a_removal_goes_on_where_it_stopped_but_not_through_the_node_itself() {
+    let node = Node::new();
+    node.put("host-key/main", json!({})).await;
+    for own in ["1", "node-1"] {
+        let refused = node.ask("DELETE", &format!("/api/v1/node/{own}"), &[], "").await;
+        problem(&refused, 422, "invalid", "ask another member");
+    }
+    let half = node.ask("DELETE", "/api/v1/node/7", &[], "").await;
+    assert_eq!(half.body["resealed"], json!({ "main": "resealed" }), "{}", half.text);
+    node.cluster.deposed.store(true, Ordering::SeqCst);
+    let blind = node.ask("DELETE", "/api/v1/node/2", &[], "").await;
+    let told = blind.body["resealed"]["main"].as_str().unwrap();
+    assert!(told.starts_with("failed: it cannot be confirmed"), "{told}");
 }

@@ -109,6 +109,7 @@ fn command() -> Command {
         actor: Actor::Administrator {
             name: Name::parse("root").unwrap(),
             token: Name::parse("first").unwrap(),
+            secret_hash: [7; 32],
         },
         at: UnixMillis(5),
         transaction: Transaction {

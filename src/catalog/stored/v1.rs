@@ -163,8 +163,14 @@ pub(super) struct KeyV1 {
 
 #[derive(Serialize, Deserialize)]
 enum ActorV1 {
-    Root { node: String },
-    Administrator { name: String, token: String },
+    Root {
+        node: String,
+    },
+    Administrator {
+        name: String,
+        token: String,
+        secret_hash: [u8; 32],
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -522,9 +528,14 @@ impl From<&Command> for CommandV1 {
         Self {
             actor: match &command.actor {
                 Actor::Root { node } => ActorV1::Root { node: node.clone() },
-                Actor::Administrator { name, token } => ActorV1::Administrator {
+                Actor::Administrator {
+                    name,
+                    token,
+                    secret_hash,
+                } => ActorV1::Administrator {
                     name: name.to_string(),
                     token: token.to_string(),
+                    secret_hash: *secret_hash,
                 },
             },
             at: command.at.0,
@@ -553,9 +564,14 @@ impl TryFrom<CommandV1> for Command {
         Ok(Self {
             actor: match stored.actor {
                 ActorV1::Root { node } => Actor::Root { node },
-                ActorV1::Administrator { name: who, token } => Actor::Administrator {
+                ActorV1::Administrator {
+                    name: who,
+                    token,
+                    secret_hash,
+                } => Actor::Administrator {
                     name: name(who)?,
                     token: name(token)?,
+                    secret_hash,
                 },
             },
             at: UnixMillis(stored.at),
