@@ -58,7 +58,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events",
+            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events", "listener",
         ],
     ),
     (

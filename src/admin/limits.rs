@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::listener::PermitLimits;
+
 /// The largest request body, in bytes; the largest command is as long.
 pub const BODY_BYTES_MAX: usize = argosy_cluster::limits::COMMAND_BYTES_MAX;
 /// How long a request body may take to arrive.
@@ -25,11 +27,14 @@ pub const ENFORCED_POLL: Duration = Duration::from_millis(10);
 /// Pause before a node that could not be reached is asked again.
 pub const UNREACHABLE_PAUSE: Duration = Duration::from_millis(200);
 
-/// Connections at one time, on the TLS port.
-pub const CONNECTIONS_MAX: usize = 512;
+/// Connections at one time on the TLS port, in all and from one address.
+pub const CONNECTIONS: PermitLimits = PermitLimits {
+    all: 512,
+    per_address: 64,
+};
 /// Connections at one time, on the local socket.
 pub const SOCKET_CONNECTIONS_MAX: usize = 64;
-/// How long a TLS handshake may take.
+/// How long a TLS handshake and the first byte after it may take.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the head of a request may take; also how long an idle connection is kept.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -22,19 +22,16 @@ use tower::ServiceExt;
 
 use super::caller::Origin;
 use super::limits;
+use crate::listener::Permits;
 
 /// The TLS configuration of the admin port; swapping it changes what the next connection sees.
 pub type TlsSource = Arc<ArcSwap<rustls::ServerConfig>>;
 
 /// Serves `router` over TLS until `stop` turns true, then lets open requests end for [`limits::DRAIN_DEADLINE`].
 pub async fn serve_tls(listener: TcpListener, tls: TlsSource, router: Router, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let permits = Arc::new(Permits::default());
     let graceful = GracefulShutdown::new();
     loop {
-        let Some(permit) = until(&mut stop, permits.clone().acquire_owned()).await else {
-            break;
-        };
-        let Ok(permit) = permit else { break };
         let (stream, peer) = match until(&mut stop, listener.accept()).await {
             None => break,
             Some(Ok(accepted)) => accepted,
@@ -43,15 +40,33 @@ pub async fn serve_tls(listener: TcpListener, tls: TlsSource, router: Router, mu
                 continue;
             }
         };
+        // Refused, not kept waiting: who holds every place must not hold the accept loop too.
+        let permit = match permits.acquire(peer.ip(), limits::CONNECTIONS) {
+            Ok(permit) => permit,
+            Err(_) => {
+                tracing::debug!(%peer, "a connection to the admin port is over a limit");
+                continue;
+            }
+        };
         let acceptor = TlsAcceptor::from(tls.load_full());
         let (router, watcher) = (router.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
             let _ = stream.set_nodelay(true);
-            match tokio::time::timeout(limits::HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve_connection(stream, router, Origin::Remote(peer), watcher).await,
+            let opened = async {
+                let mut stream = acceptor.accept(stream).await?;
+                // What speaks first has no timer further in: a silent peer is cut off here.
+                stream
+                    .fill_buf()
+                    .await
+                    .map(|first| !first.is_empty())
+                    .map(|speaks| (stream, speaks))
+            };
+            match tokio::time::timeout(limits::HANDSHAKE_DEADLINE, opened).await {
+                Ok(Ok((stream, true))) => serve_connection(stream, router, Origin::Remote(peer), watcher).await,
+                Ok(Ok((_, false))) => {}
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+                Err(_) => tracing::debug!(%peer, "a connection to the admin port stayed silent for too long"),
             }
         });
     }
