@@ -6,8 +6,7 @@ use argosy_cluster::Cluster;
 use tokio::sync::watch;
 
 use super::limits;
-use crate::catalog::Catalog;
-use crate::catalog::ViewSource;
+use crate::catalog::{Catalog, ViewSource};
 use crate::vfs::Vfs;
 
 /// Puts in order what this node left behind when it ended, before its services open, so that nothing of now is taken

@@ -17,8 +17,7 @@ use russh::server::Config;
 use russh::{MethodKind, MethodSet, SshId};
 
 use crate::auth::Authenticator;
-use crate::catalog::Service;
-use crate::catalog::ViewSource;
+use crate::catalog::{Service, ViewSource};
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::ids::Name;
