@@ -150,6 +150,7 @@ async fn reseal_one(api: &Arc<AdminApi>, caller: &Caller, object: &Object<HostKe
         expected: vec![(key, Expected::Revision(object.revision))],
         puts: vec![(object.name.clone(), spec)],
         deletes: Vec::new(),
+        seen: Vec::new(),
     };
     let request = border::random().map(RequestId);
     let request = request.map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;

@@ -55,6 +55,7 @@ fn account(key: String) -> Account {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: Some(1),
+        ..Account::default()
     }
 }
 
