@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::file::Core;
+use super::pace::Direction;
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, VfsError};
 use crate::events::FileVerb;
@@ -42,6 +43,7 @@ impl OpenFile {
     pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
         let core = self.core()?;
         core.check_read(offset, length)?;
+        let paid = core.pace(Direction::Down, length as u64).await?;
         let mut buffer = vec![0; length];
         let (done, complete) = core.read_cached(offset, &mut buffer);
         let buffer = if complete {
@@ -50,6 +52,7 @@ impl OpenFile {
         } else {
             Self::run(core, move |core| core.read_rest(offset, buffer, done)).await?
         };
+        paid.refund((length - buffer.len()) as u64);
         core.count_read(buffer.len());
         Ok(buffer.into())
     }
@@ -61,6 +64,7 @@ impl OpenFile {
     pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
         let core = self.core()?;
         core.check_write(offset, chunk.len())?;
+        core.pace(Direction::Up, chunk.len() as u64).await?;
         Writes::write(core, offset, chunk).await
     }
 

@@ -25,10 +25,12 @@ pub mod limits;
 mod listing;
 mod local;
 mod open;
+mod pace;
 mod pieces;
 mod pool;
 mod relocate;
 mod resolve;
+mod right;
 mod slots;
 mod staged;
 #[cfg(test)]
@@ -38,12 +40,12 @@ mod types;
 mod writes;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Object, Operation, Storage, ViewSource};
+use crate::catalog::{AgeSource, Object, Operation, Storage, View, ViewSource};
 use crate::clock::Clock;
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
@@ -53,6 +55,7 @@ use crate::session::Session;
 use health::Health;
 use listing::Reader;
 use local::Faults;
+use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
 use slots::Slots;
@@ -80,9 +83,18 @@ struct Inner {
     slots: Arc<Slots>,
     health: Health,
     faults: Faults,
+    pace: Pace,
+    /// How long ago a leader was confirmed; unset: not known, and nothing is refused for it.
+    confirmed: OnceLock<AgeSource>,
 }
 
 impl Inner {
+    /// Refuses what would be done by a view that is older than the settings allow.
+    fn fresh(&self, view: &View) -> Result<(), VfsError> {
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
+    }
+
     /// The pool of a storage.
     fn pool(&self, storage: &Name) -> Pool {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,8 +128,16 @@ impl Vfs {
                 slots: Arc::default(),
                 health: Health::default(),
                 faults,
+                pace: Pace::default(),
+                confirmed: OnceLock::new(),
             }),
         }
+    }
+
+    /// From now on nothing is done while `confirmed` is above the settings' `staleness_max_seconds`; the first that is
+    /// given stays.
+    pub fn refuse_when_older(&self, confirmed: AgeSource) {
+        let _ = self.inner.confirmed.set(confirmed);
     }
 
     fn asker(&self, session: &Arc<Session>) -> Asker {
@@ -137,8 +157,7 @@ impl Vfs {
     ) -> Result<Attributes, VfsError> {
         let asker = self.asker(session);
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing::virtual_folder(self.inner.clock.now())),
             };
@@ -164,8 +183,7 @@ impl Vfs {
             reader: Arc::new(Mutex::new(reader)),
         };
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing(None, Reader::of_mounts(asker, path)?)),
             };
