@@ -170,3 +170,8 @@ pub(super) fn credential_holds(account: &Account, credential: &Credential, now: 
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
 pub use bans::Bans;
-pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
+pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, PasswordProof};
 pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key};
 pub use password::hash_password;
@@ -145,8 +145,8 @@ impl Authenticator {
         from: IpAddr,
     ) -> Result<Principal, Refused> {
         match self.prove_password(claimed, password, from).await? {
-            Proven::SignedIn(principal) => Ok(principal),
-            Proven::MustChange { reason, .. } => Err(Refused { reason }),
+            PasswordProof::Good(principal) => Ok(principal),
+            PasswordProof::MustChange { reason, .. } => Err(Refused { reason }),
         }
     }
 
@@ -157,7 +157,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Proven, Refused> {
+    ) -> Result<PasswordProof, Refused> {
         tokio::time::sleep(self.delay(claimed, from)).await;
         let result = self.check_password(claimed, password, from).await;
         let settings = (self.inner.views)().settings();
@@ -173,7 +173,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Proven, Refused> {
+    ) -> Result<PasswordProof, Refused> {
         let inner = &self.inner;
         let too_long = password.len() > limits::PASSWORD_BYTES_MAX;
         let stored = stored_hash(&(inner.views)(), claimed);
@@ -222,8 +222,8 @@ impl Authenticator {
             },
         };
         Ok(match rules::must_change(&view, account, now) {
-            None => Proven::SignedIn(principal),
-            Some(reason) => Proven::MustChange { principal, reason },
+            None => PasswordProof::Good(principal),
+            Some(reason) => PasswordProof::MustChange { principal, reason },
         })
     }
 

@@ -28,6 +28,16 @@ pub fn roles<'a, 'n>(
     breadth_first(&view.roles, named, |role| &role.roles)
 }
 
+/// Whether an account inherits from no more than may be. A change of a group can still bring one above it: who decides
+/// refuses then.
+pub fn is_bounded(view: &View, account: &Account) -> bool {
+    let Ok(groups) = groups(view, account) else {
+        return false;
+    };
+    let of_groups = groups.iter().flat_map(|group| &group.spec.roles);
+    roles(view, account.roles.iter()).is_ok() && roles(view, of_groups).is_ok()
+}
+
 fn breadth_first<'a, 'n, T>(
     shelf: &'a Shelf<T>,
     named: impl Iterator<Item = &'n Name>,
