@@ -38,7 +38,7 @@ impl Noun for HostKey {
 #[derive(Debug, Args)]
 pub struct HostKeyArgs {
     /// Which kind to make
-    #[arg(long, default_value = "ed25519", value_parser = ["ed25519", "rsa-4096"], conflicts_with = "private_file")]
+    #[arg(long, default_value = "ed25519", value_parser = ["ed25519", "rsa-3072"], conflicts_with = "private_file")]
     algorithm: String,
     /// Take over this private key (PEM, without a passphrase), so that clients see no change
     #[arg(long, value_name = "FILE")]

@@ -79,7 +79,7 @@ fn arguments_are_parsed_or_refused_before_anything_is_sent() {
         "argosy service set sftp --address 10.0.0.1 --any-node-address",
         Err("cannot be used with"),
     );
-    check("argosy host-key create main --algorithm rsa-4096", Ok(()));
+    check("argosy host-key create main --algorithm rsa-3072", Ok(()));
     check("argosy host-key create main --algorithm dsa", Err("ed25519"));
     check("argosy storage create files --root /srv --durability relaxed", Ok(()));
     check("argosy settings set --login-delay 100", Ok(()));
