@@ -17,6 +17,7 @@ mod folders;
 mod handshake;
 mod live;
 mod logins;
+mod profiles;
 mod quorum;
 mod revoke;
 mod rig;
