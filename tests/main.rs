@@ -9,6 +9,7 @@ mod bad_packets;
 mod bootstrap;
 mod clients;
 mod command_line;
+mod crowds;
 mod demo;
 mod disk;
 mod faults;
