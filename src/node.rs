@@ -149,7 +149,7 @@ impl Node {
     pub async fn stop(self, reason: &str) {
         tracing::info!(reason, "the node stops");
         self.stop.send_replace(true);
-        let _ = tokio::time::timeout(limits::STOP_STEP_MAX, self.reconciler).await;
+        let _ = tokio::time::timeout(limits::STOP_PORTS_MAX, self.reconciler).await;
         for session in self.registry.list() {
             session.close(CloseReason::Stopping);
         }

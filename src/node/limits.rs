@@ -20,3 +20,5 @@ pub const CLEAN_AT_START_MAX: Duration = Duration::from_secs(3);
 pub const RESEAL_EVERY: Duration = Duration::from_secs(5);
 /// How long sealing one of them anew may take.
 pub const RESEAL_CHANGE_MAX: Duration = Duration::from_secs(5);
+/// How long the stop waits for ports to close and connections to end by themselves.
+pub const STOP_PORTS_MAX: Duration = Duration::from_secs(16);
