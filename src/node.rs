@@ -6,7 +6,9 @@ mod admin_ports;
 pub mod limits;
 pub mod metrics;
 mod open_sftp;
+mod own_passwords;
 mod reseal;
+mod seen;
 mod staged;
 
 use std::collections::BTreeMap;
@@ -68,6 +70,10 @@ impl Node {
 
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
         let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
+        authenticator.change_passwords_through(Arc::new(own_passwords::OwnPasswords {
+            cluster: cluster.clone(),
+            clock: clock.clone(),
+        }));
         let connections = Arc::new(Counts::default());
         let surroundings = Surroundings {
             journal: journal.clone(),
@@ -122,6 +128,9 @@ impl Node {
             health: health(&cluster, &registry, &journal, &enforced_now, &connections),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
+        let (members, used) = (cluster.clone(), registry.clone());
+        let seeing = seen::run(members, used, clock.clone(), config.name.clone(), stopped.clone());
+        tasks.push(tokio::spawn(seeing));
         let resealing = reseal::run(cluster.clone(), clock, config.name.clone(), stopped.clone());
         tasks.push(tokio::spawn(resealing));
         tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
@@ -149,7 +158,7 @@ impl Node {
     pub async fn stop(self, reason: &str) {
         tracing::info!(reason, "the node stops");
         self.stop.send_replace(true);
-        let _ = tokio::time::timeout(limits::STOP_STEP_MAX, self.reconciler).await;
+        let _ = tokio::time::timeout(limits::STOP_PORTS_MAX, self.reconciler).await;
         for session in self.registry.list() {
             session.close(CloseReason::Stopping);
         }

@@ -10,6 +10,7 @@ mod bad_packets;
 mod bootstrap;
 mod clients;
 mod command_line;
+mod crowds;
 mod demo;
 mod disk;
 mod faults;

@@ -20,3 +20,11 @@ pub const CLEAN_AT_START_MAX: Duration = Duration::from_secs(3);
 pub const RESEAL_EVERY: Duration = Duration::from_secs(5);
 /// How long sealing one of them anew may take.
 pub const RESEAL_CHANGE_MAX: Duration = Duration::from_secs(5);
+/// How long the stop waits for ports to close and connections to end by themselves.
+pub const STOP_PORTS_MAX: Duration = Duration::from_secs(16);
+/// How often it is reported which accounts were used here.
+pub const SEEN_EVERY: Duration = Duration::from_secs(180);
+/// How long one such report may take.
+pub const SEEN_REPORT_MAX: Duration = Duration::from_secs(10);
+/// How long the change of an account's own password may take.
+pub const OWN_PASSWORD_MAX: Duration = Duration::from_secs(10);
