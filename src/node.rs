@@ -3,6 +3,7 @@
 //! What each part does is left to its own room.
 
 mod admin_ports;
+mod bans;
 pub mod limits;
 pub mod metrics;
 mod open_sftp;
@@ -25,9 +26,10 @@ use crate::catalog::ViewSource;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
-use crate::listener::{Counts, Surroundings};
+use crate::listener::{Banned, Counts, Surroundings};
 use crate::protocols::sftp::flow::NodeFlow;
 use crate::protocols::ssh::Dependencies;
+use crate::reconcile::bans::Bans;
 use crate::reconcile::host_keys::HostKeys;
 use crate::reconcile::ports::Ports;
 use crate::reconcile::sessions::Sessions;
@@ -57,22 +59,25 @@ impl Node {
         let enforcement = enforcement(enforced_now.clone());
 
         let options = StartOptions::new(config.cluster_folder(), config.peer_listen);
+        let desk = bans::Desk::new(clock.clone(), config.name.clone());
         let peers = Peers::new(registry.clone(), enforcement.clone());
-        let cluster = Cluster::<Catalog>::start(options, peers)
+        let cluster = Cluster::<Catalog>::start(options, bans::NodePeers::new(peers, desk.clone()))
             .await
             .map_err(|error| chain(&error))?;
+        desk.open(cluster.clone());
         let view: ViewSource = {
             let cluster = cluster.clone();
             Arc::new(move || cluster.view())
         };
 
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
-        let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
+        let leader = Arc::new(bans::DeskLeader(desk));
+        let authenticator = Authenticator::led(view.clone(), clock.clone(), leader).map_err(|error| chain(&error))?;
         let connections = Arc::new(Counts::default());
         let surroundings = Surroundings {
             journal: journal.clone(),
             counts: connections.clone(),
-            banned: Arc::new(|_| None),
+            banned: banned(&view, &clock),
         };
         let dependencies = Dependencies {
             node: config.name.clone(),
@@ -102,6 +107,7 @@ impl Node {
                 config.name.clone(),
                 config.service_address,
             ),
+            bans: Bans::new(journal.clone(), clock.clone()),
             enforced,
         };
         let reconciler = tokio::spawn({
@@ -122,8 +128,10 @@ impl Node {
             health: health(&cluster, &registry, &journal, &enforced_now, &connections),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
-        let resealing = reseal::run(cluster.clone(), clock, config.name.clone(), stopped.clone());
+        let resealing = reseal::run(cluster.clone(), clock.clone(), config.name.clone(), stopped.clone());
         tasks.push(tokio::spawn(resealing));
+        let ended = bans::remove_ended(cluster.clone(), clock, config.name.clone(), stopped.clone());
+        tasks.push(tokio::spawn(ended));
         tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
 
         journal.record(Event::NodeStarted {
@@ -185,6 +193,18 @@ async fn first_state(cluster: &Cluster<Catalog>) {
             "no leader was found: serving from the last configuration that this node has"
         );
     }
+}
+
+/// Whom the listeners turn away.
+fn banned(view: &ViewSource, clock: &Clock) -> Banned {
+    let (view, clock) = (view.clone(), clock.clone());
+    let bans = crate::auth::bans::Bans::default();
+    Arc::new(move |address| {
+        let index = bans.of(&view());
+        index
+            .address(address, clock.now())
+            .map(|kept| format!("{address} is {kept}"))
+    })
 }
 
 /// What other members are told of the reconciler's work.

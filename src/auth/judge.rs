@@ -5,14 +5,28 @@
 
 use std::net::IpAddr;
 
+use super::bans::Index;
 use super::password::digest;
 use crate::catalog::{Account, View};
 use crate::clock::UnixMillis;
 use crate::session::{CloseReason, Credential, Session};
 
 /// Whether `session` may go on in `view` on the node named `node` at `now`: its service is on there, its account
-/// exists, is enabled, not expired, may come from this address, and the credential is still in place.
+/// exists, is enabled, not expired, may come from this address, the credential is still in place, and nothing of it
+/// is banned.
 pub fn judge(view: &View, session: &Session, node: &str, now: UnixMillis) -> Result<(), CloseReason> {
+    judge_but_bans(view, session, node, now)?;
+    if view.bans.is_empty() {
+        return Ok(());
+    }
+    match Index::of(view).session(session, now) {
+        Some(kept) => Err(CloseReason::Revoked(kept.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// The same without bans, for who judges many sessions by one index of them.
+pub fn judge_but_bans(view: &View, session: &Session, node: &str, now: UnixMillis) -> Result<(), CloseReason> {
     if !view
         .services
         .get(&session.service)
@@ -21,6 +35,11 @@ pub fn judge(view: &View, session: &Session, node: &str, now: UnixMillis) -> Res
         return Err(CloseReason::ServiceOff);
     }
     let revoked = |what: &str| CloseReason::Revoked(what.to_owned());
+    let sources = view.services.get(&session.service).map(|service| &service.spec.sources);
+    let from = session.peer.ip().to_canonical();
+    if sources.is_some_and(|sources| !sources.is_empty() && !sources.iter().any(|network| network.contains(&from))) {
+        return Err(revoked(&format!("the service may not be used from {from}")));
+    }
     let account = view
         .account(session.account().as_str())
         .ok_or_else(|| revoked("the account was deleted"))?;
