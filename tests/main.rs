@@ -5,6 +5,7 @@
 
 mod admin_api;
 mod admin_changes;
+mod admin_events;
 mod bad_packets;
 mod bootstrap;
 mod clients;

@@ -3,6 +3,7 @@
 //! Consensus itself is in `raft`, bytes between nodes in `transport`, secrets in `identity`.
 
 mod admission;
+mod confirmed;
 mod forward;
 mod keys;
 mod left_over;
@@ -12,6 +13,7 @@ mod membership;
 mod messages;
 mod read;
 mod route;
+mod rows;
 mod running;
 mod serve;
 mod server_tls;
@@ -99,6 +101,28 @@ pub enum PeerError {
     Refused(String),
 }
 
+/// One of the machine's rows, as the machine wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// Which rows to read.
+#[derive(Debug, Clone, Default)]
+pub struct RowsAsk {
+    /// Only rows whose key begins so.
+    pub prefix: Vec<u8>,
+    /// Begin at this key, itself included; `None`: at the first, or at the last in reverse.
+    pub from: Option<Vec<u8>>,
+    /// At most so many, and at most [`limits::ROWS_READ_MAX`](crate::limits::ROWS_READ_MAX).
+    pub limit: usize,
+    /// From the highest key down.
+    pub reverse: bool,
+}
+
 /// What this node knows of the consensus at this moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClusterStatus {
@@ -132,6 +156,21 @@ pub struct ClusterStatus {
     pub log_fsyncs: u64,
     /// See `log_fsyncs`.
     pub log_fsync_seconds: f64,
+    /// How this node stands with the others and with its disk.
+    pub standing: Standing,
+}
+
+/// How a node stands with the others and with its disk: what a person must look at, or a balancer know.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Standing {
+    /// Why this node must not be sent clients, if so: its state differs from the majority's and is being mended.
+    pub not_ready: Option<String>,
+    /// The nodes' states differ and no majority has the same: changes stop until a person has looked.
+    pub no_majority: bool,
+    /// The data folder of this node is nearly full.
+    pub low_space: bool,
+    /// How long ago a leader that a quorum had confirmed was heard, in seconds.
+    pub confirmed_age_seconds: f64,
 }
 
 /// A running node of a cluster that replicates `M`. Clones are handles to the same node, which ends abruptly with
@@ -259,9 +298,23 @@ impl<M: StateMachine> Cluster<M> {
             .await
     }
 
+    /// Reads rows of the machine as this node has applied them, those that are [kept on
+    /// disk](StateMachine::kept_on_disk) included, all in one picture of the state. Runs off the async threads. What
+    /// is answered is bounded in rows and in bytes, so that fewer rows than the limit do not mean the end: go on after
+    /// the last one until nothing comes.
+    pub async fn rows(&self, ask: RowsAsk) -> Result<Vec<Row>, ReadError> {
+        self.node().rows(ask).await
+    }
+
     /// The consensus as this node sees it.
     pub fn status(&self) -> ClusterStatus {
         self.node().status()
+    }
+
+    /// How long ago this node has last heard a leader that a quorum had confirmed, or was one. In boot time, which goes
+    /// on while the machine sleeps; kept on disk, so that neither a restart nor a reboot makes it shorter.
+    pub fn confirmed_age(&self) -> Duration {
+        self.node().confirmed_before.age()
     }
 
     /// This node's id.

@@ -36,8 +36,10 @@ pub const CONNECTIONS: PermitLimits = PermitLimits {
 pub const SOCKET_CONNECTIONS_MAX: usize = 64;
 /// How long a TLS handshake and the first byte after it may take.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the head of a request may take; also how long an idle connection is kept.
+/// How long the head of a request may take; also how often an HTTP/2 peer is asked whether it lives.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a connection is kept on which no request is in flight.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(90);
 /// Requests at one time on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 64;
 /// Bytes of a request's head.

@@ -186,6 +186,13 @@ impl ClusterPort for FakeCluster {
         Box::pin(async move { Ok(format!("argosy-join-{}", valid.as_secs())) })
     }
 
+    fn known_nodes(&self) -> BTreeMap<NodeId, String> {
+        let members = self.members.lock().unwrap();
+        let mut known: BTreeMap<_, _> = members.iter().map(|(id, member)| (*id, member.name.clone())).collect();
+        known.insert(NodeId(7), "node-7".to_owned());
+        known
+    }
+
     fn remove_node(&self, node: NodeId) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
             // Node 7 stands for one whose removal stopped half-way.

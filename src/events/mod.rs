@@ -79,6 +79,35 @@ pub enum Event {
         from: String,
         reason: String,
     },
+    /// 42. A join token was asked for; `failed`: why none was issued. The token itself is in no event.
+    JoinTokenIssued {
+        actor: String,
+        from: String,
+        valid_seconds: u64,
+        failed: Option<String>,
+    },
+    /// 43. The removal of a node was asked for; `failed`: why it was not done, or not as far as is known.
+    NodeRemoved {
+        actor: String,
+        from: String,
+        target: String,
+        failed: Option<String>,
+    },
+    /// 44. Moving the leadership was asked for; `failed`: why it was not moved, or not as far as is known.
+    LeadershipMoved {
+        actor: String,
+        from: String,
+        target: String,
+        failed: Option<String>,
+    },
+    /// 45. The close of a session was asked for; `target` is its node, where one was found to have it.
+    SessionCloseAsked {
+        actor: String,
+        from: String,
+        session: String,
+        target: Option<String>,
+        failed: Option<String>,
+    },
     /// 50. A port was opened.
     ServiceOpened { service: Name, address: SocketAddr },
     /// 51. A port was closed.
