@@ -7,7 +7,9 @@ mod bans;
 pub mod limits;
 pub mod metrics;
 mod open_sftp;
+mod own_passwords;
 mod reseal;
+mod seen;
 mod staged;
 
 use std::collections::BTreeMap;
@@ -73,6 +75,10 @@ impl Node {
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
         let leader = Arc::new(bans::DeskLeader(desk));
         let authenticator = Authenticator::led(view.clone(), clock.clone(), leader).map_err(|error| chain(&error))?;
+        authenticator.change_passwords_through(Arc::new(own_passwords::OwnPasswords {
+            cluster: cluster.clone(),
+            clock: clock.clone(),
+        }));
         let connections = Arc::new(Counts::default());
         let surroundings = Surroundings {
             journal: journal.clone(),
@@ -128,6 +134,9 @@ impl Node {
             health: health(&cluster, &registry, &journal, &enforced_now, &connections),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
+        let (members, used) = (cluster.clone(), registry.clone());
+        let seeing = seen::run(members, used, clock.clone(), config.name.clone(), stopped.clone());
+        tasks.push(tokio::spawn(seeing));
         let resealing = reseal::run(cluster.clone(), clock.clone(), config.name.clone(), stopped.clone());
         tasks.push(tokio::spawn(resealing));
         let ended = bans::remove_ended(cluster.clone(), clock, config.name.clone(), stopped.clone());
@@ -198,7 +207,7 @@ async fn first_state(cluster: &Cluster<Catalog>) {
 /// Whom the listeners turn away.
 fn banned(view: &ViewSource, clock: &Clock) -> Banned {
     let (view, clock) = (view.clone(), clock.clone());
-    let bans = crate::auth::bans::Bans::default();
+    let bans = crate::auth::LatestBans::default();
     Arc::new(move |address| {
         let index = bans.of(&view());
         index

@@ -51,7 +51,7 @@ impl std::fmt::Display for Kept {
 
 /// The bans of a view, by what they concern.
 #[derive(Debug, Default)]
-pub struct Index {
+pub struct Bans {
     /// Single IPv4 addresses and IPv6 /64 networks, as failures are counted: nearly all bans.
     counted: HashMap<IpAddr, Vec<Kept>>,
     networks: Vec<(IpNet, Kept)>,
@@ -59,7 +59,7 @@ pub struct Index {
     allow: Vec<IpNet>,
 }
 
-impl Index {
+impl Bans {
     /// Of all bans in `view`.
     pub fn of(view: &View) -> Self {
         let mut index = Self {
@@ -116,13 +116,13 @@ fn is_counted(network: &IpNet) -> bool {
 
 /// The index of the latest view that was asked about; made anew only when bans or settings have changed.
 #[derive(Debug, Default)]
-pub struct Bans {
-    latest: Mutex<Option<(Arc<View>, Arc<Index>)>>,
+pub struct LatestBans {
+    latest: Mutex<Option<(Arc<View>, Arc<Bans>)>>,
 }
 
-impl Bans {
+impl LatestBans {
     /// The index of `view`.
-    pub fn of(&self, view: &Arc<View>) -> Arc<Index> {
+    pub fn of(&self, view: &Arc<View>) -> Arc<Bans> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, index)) = &mut *latest
             && known.bans.ptr_eq(&view.bans)
@@ -130,7 +130,7 @@ impl Bans {
         {
             return index.clone();
         }
-        let index = Arc::new(Index::of(view));
+        let index = Arc::new(Bans::of(view));
         *latest = Some((view.clone(), index.clone()));
         index
     }
@@ -180,7 +180,7 @@ mod tests {
             changed_at: UnixMillis(0),
         };
         view.settings.insert(name, Arc::new(object));
-        let index = Index::of(&view);
+        let index = Bans::of(&view);
         for (address, now, expected) in [
             ("192.0.2.1", 99, Some("one")),
             ("::ffff:192.0.2.1", 99, Some("one")),
@@ -202,7 +202,7 @@ mod tests {
         let alice = BanTarget::Account(Name::parse("alice").unwrap());
         ban(&mut view, "a", alice.clone(), Some(100), true);
         ban(&mut view, "b", alice, Some(50), false);
-        let index = Index::of(&view);
+        let index = Bans::of(&view);
         for (now, expected) in [(1, Some("b")), (60, Some("a")), (100, None)] {
             let found = index.account("alice", UnixMillis(now));
             assert_eq!(found.map(|kept| kept.ban.as_str()), expected, "at {now}");
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_index_is_made_anew_when_bans_change_and_only_then() {
-        let bans = Bans::default();
+        let bans = LatestBans::default();
         let mut view = View::default();
         let first = bans.of(&Arc::new(view.clone()));
         view.revision = 5;

@@ -3,30 +3,34 @@
 //! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
 
 pub mod bans;
+pub mod change;
 pub mod delay;
+mod hours;
 pub mod judge;
 pub mod keys;
 pub mod limits;
 pub mod password;
 mod pool;
+pub mod rules;
 mod table;
 pub mod throttle;
 mod verified;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use russh::keys::PublicKey;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::catalog::View;
-use crate::catalog::ViewSource;
+use crate::catalog::{AgeSource, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
-pub use judge::{judge, judge_but_bans};
+pub use bans::{Bans, LatestBans};
+pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
+pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key};
 pub use password::hash_password;
 
@@ -81,6 +85,10 @@ struct Inner {
     throttle: Throttle,
     /// Hashed for accounts that do not exist or have no password, so that they cost the same.
     dummy: String,
+    /// How a password that an account gives itself gets into the catalog.
+    changes: OnceLock<Arc<dyn ChangeOwnPassword>>,
+    /// How long ago a leader was confirmed; unset: not known, and nobody is refused for it.
+    confirmed: OnceLock<AgeSource>,
 }
 
 impl Authenticator {
@@ -101,8 +109,32 @@ impl Authenticator {
                 pool: Pool::start().map_err(AuthenticatorError)?,
                 verified: Verified::new().map_err(AuthenticatorError)?,
                 dummy: dummy.0,
+                changes: OnceLock::new(),
+                confirmed: OnceLock::new(),
             }),
         })
+    }
+
+    /// From now on accounts can change their own passwords, through `port`; the first that is given stays.
+    pub fn change_passwords_through(&self, port: Arc<dyn ChangeOwnPassword>) {
+        let _ = self.inner.changes.set(port);
+    }
+
+    /// From now on nobody is let in while `confirmed` is above the settings' `staleness_max_seconds`; the first that
+    /// is given stays.
+    pub fn refuse_when_older(&self, confirmed: AgeSource) {
+        let _ = self.inner.confirmed.set(confirmed);
+    }
+
+    /// Refused where this node has not heard of a confirmed leader for too long. Every way in asks.
+    pub fn fresh(&self) -> Result<(), Refused> {
+        let Some(confirmed) = self.inner.confirmed.get() else {
+            return Ok(());
+        };
+        match (self.inner.views)().stale(confirmed()) {
+            Some(reason) => Err(Refused::because(reason)),
+            None => Ok(()),
+        }
     }
 
     /// How long a peer has to wait before its next try is looked at, for what failed before.
@@ -110,14 +142,28 @@ impl Authenticator {
         self.inner.throttle.delay(claimed, from)
     }
 
-    /// Verifies a password for the account that the peer claims. Waits out [`delay`](Self::delay) first. Unknown,
-    /// disabled, expired and foreign accounts cost one hash like all others.
+    /// [`prove_password`](Self::prove_password) for a protocol in which a password cannot be changed: one that must
+    /// be is refused.
     pub async fn password(
         &self,
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
     ) -> Result<Principal, Refused> {
+        match self.prove_password(claimed, password, from).await? {
+            Proven::SignedIn(principal) => Ok(principal),
+            Proven::MustChange { reason, .. } => Err(Refused { reason }),
+        }
+    }
+
+    /// Verifies a password for the account that the peer claims. Waits out [`delay`](Self::delay) first. Unknown,
+    /// disabled, expired and foreign accounts cost one hash like all others.
+    pub async fn prove_password(
+        &self,
+        claimed: &str,
+        password: Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<Proven, Refused> {
         let throttle = &self.inner.throttle;
         let keeps_out = || throttle.keeps_out(claimed, from, Proof::Password);
         if let Some(KeptOut::AtOnce(reason)) = keeps_out() {
@@ -142,7 +188,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Principal, Refused> {
+    ) -> Result<Proven, Refused> {
         let inner = &self.inner;
         let too_long = password.len() > limits::PASSWORD_BYTES_MAX;
         let stored = stored_hash(&(inner.views)(), claimed);
@@ -180,13 +226,19 @@ impl Authenticator {
         if too_long || !matches {
             return Err(Refused::because("the password is wrong"));
         }
-        judge::standing(&account.spec, from, inner.clock.now()).map_err(Refused::because)?;
+        let now = inner.clock.now();
+        self.fresh()?;
+        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
         inner.verified.insert(claimed, &hash, &password, Instant::now());
-        Ok(Principal {
+        let principal = Principal {
             account: account.name.clone(),
             credential: Credential::Password {
                 hash_digest: password::digest(&hash),
             },
+        };
+        Ok(match rules::must_change(&view, account, now) {
+            None => Proven::SignedIn(principal),
+            Some(reason) => Proven::MustChange { principal, reason },
         })
     }
 
@@ -208,7 +260,8 @@ impl Authenticator {
             fingerprint: keys::fingerprint(key),
         };
         judge::credential_holds(&account.spec, &credential, now).map_err(Refused::because)?;
-        judge::standing(&account.spec, from, now).map_err(Refused::because)?;
+        self.fresh()?;
+        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
         Ok(Principal {
             account: account.name.clone(),
             credential,

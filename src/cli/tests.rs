@@ -101,6 +101,33 @@ fn arguments_are_parsed_or_refused_before_anything_is_sent() {
     );
     check("argosy init --name n1", Err("--peer"));
     check("argosy serve --data /d", Ok(()));
+    let id = "00112233445566778899aabbccddeeff";
+    check(
+        &format!("argosy account delete a --request-id {id} --if-revision 4"),
+        Ok(()),
+    );
+    check("argosy account delete a --request-id 12", Err("32 hexadecimal"));
+    check(
+        "argosy --server https://a:1 --server https://b:1 --ca ca.crt status",
+        Ok(()),
+    );
+    check("argosy status --ca sha256:12", Err("64 hexadecimal"));
+    check("argosy completion bash", Ok(()));
+    check("argosy completion tcsh", Err("possible values"));
+    check(
+        "argosy profile add p --server https://a:1 --ca x --token-stdin --use",
+        Ok(()),
+    );
+    check(
+        "argosy profile add p --ca x --trust-first-use",
+        Err("cannot be used with"),
+    );
+    check(
+        "argosy profile add p --token-stdin --token-env X",
+        Err("cannot be used with"),
+    );
+    check("argosy profile use", Err("required"));
+    check("argosy profile use --none", Ok(()));
     check("argosy demo --dir /d", Ok(()));
     check("argosy", Err("Usage"));
 }
@@ -183,6 +210,8 @@ async fn a_first_hour_of_commands_does_what_it_says() {
         0,
     );
     served.run("account create alice", 3);
+    served.run("account disable alice --if-revision 99", 3);
+    served.run("account delete alice --if-revision 99", 3);
     served.run(&format!("account key add alice --file {key_file} --expires 30d"), 0);
     served.run(&format!("account key add alice --file {key_file}"), 1);
     served.run("account set alice --source 10.0.0.0/8 --sessions-max none", 0);
@@ -284,6 +313,28 @@ async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
         1,
     );
     execute_line(&format!("argosy --server {url} --token-file {token} account list"), 2);
+    let pem = std::fs::read_to_string(&ca).unwrap();
+    let pem = <rustls_pki_types::CertificateDer as rustls_pki_types::pem::PemObject>::from_pem_slice(pem.as_bytes());
+    let pin = trust::Fingerprint::of(&pem.unwrap());
+    execute_line(
+        &format!("argosy --server {url} --ca {pin} --token-file {token} account list"),
+        0,
+    );
+    let nobody = format!("sha256:{}", "00".repeat(32));
+    execute_line(
+        &format!("argosy --server {url} --ca {nobody} --token-file {token} account list"),
+        5,
+    );
+    // The next server is asked when one is down.
+    let down = "https://localhost:1";
+    execute_line(
+        &format!("argosy --server {down} --server {url} --ca {ca} --token-file {token} account create eve"),
+        0,
+    );
+    execute_line(
+        &format!("argosy --server {down} --ca {ca} --token-file {token} account list"),
+        5,
+    );
     execute_line(
         &format!("argosy --data /x --server {url} --ca {ca} --token-file {token} status"),
         2,

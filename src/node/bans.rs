@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::limits;
 use crate::admin::peers::{self, Peers};
-use crate::auth::bans::Index;
+use crate::auth::bans::Bans;
 use crate::auth::throttle::{FailureReport, Leader, Ledger, Standing, Totals};
 use crate::catalog::{Actor, Ban, Catalog, Command, Expected, Kind, ObjectKey, Outcome, Refusal, Spec, Transaction};
 use crate::clock::Clock;
@@ -63,7 +63,7 @@ impl Desk {
         let view = cluster.view();
         let mut totals = self.ledger.enter(from.0, report, &view.settings(), Instant::now());
         let now = self.clock.now();
-        let due = Ledger::due(&view, &Index::of(&view), report, &totals, now);
+        let due = Ledger::due(&view, &Bans::of(&view), report, &totals, now);
         if due.is_empty() {
             return Ok(totals);
         }

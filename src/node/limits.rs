@@ -28,3 +28,9 @@ pub const TALLY_DEADLINE: Duration = Duration::from_millis(900);
 pub const BANS_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bans that are removed by one change.
 pub const BANS_REMOVED_AT_ONCE: usize = 500;
+/// How often it is reported which accounts were used here.
+pub const SEEN_EVERY: Duration = Duration::from_secs(180);
+/// How long one such report may take.
+pub const SEEN_REPORT_MAX: Duration = Duration::from_secs(10);
+/// How long the change of an account's own password may take.
+pub const OWN_PASSWORD_MAX: Duration = Duration::from_secs(10);

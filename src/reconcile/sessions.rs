@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::limits;
 use crate::auth;
-use crate::auth::bans::Index;
 use crate::catalog::{View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{CloseReason, Registry};
@@ -58,13 +57,9 @@ impl Sessions {
     /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
     pub fn pass(&self, view: &View) {
         let now = self.clock.now();
-        let bans = Index::of(view);
+        let bans = auth::Bans::of(view);
         for session in self.registry.list() {
-            let judged = auth::judge_but_bans(view, &session, &self.node, now).and_then(|()| {
-                let kept = bans.session(&session, now);
-                kept.map_or(Ok(()), |kept| Err(CloseReason::Revoked(kept.to_string())))
-            });
-            if let Err(reason) = judged {
+            if let Err(reason) = auth::judge_among(&bans, view, &session, &self.node, now) {
                 // A service that was switched off gives its sessions time; `ports` drains them.
                 if reason == CloseReason::ServiceOff && view.services.contains_key(&session.service) {
                     continue;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::auth::bans::Index;
+use crate::auth::bans::Bans;
 use crate::auth::delay::Whose;
 use crate::auth::limits::FAILURES_MAX;
 use crate::auth::table::Table;
@@ -128,7 +128,7 @@ impl Ledger {
     /// is banned already.
     pub fn due(
         view: &View,
-        index: &Index,
+        index: &Bans,
         report: &FailureReport,
         totals: &Totals,
         now: UnixMillis,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::bans::{Bans, Index, Kept};
+use super::bans::{Bans, Kept, LatestBans};
 use super::delay::{Failures, Whose};
 use super::limits::{KNOWN_MAX, KNOWN_SECONDS, TALLY_WAIT};
 use super::table::Table;
@@ -80,7 +80,7 @@ pub(super) struct Throttle {
     failures: Failures,
     /// Where each account last signed in from.
     known: Mutex<Table<(String, IpAddr), Instant>>,
-    bans: Bans,
+    bans: LatestBans,
 }
 
 impl Throttle {
@@ -91,7 +91,7 @@ impl Throttle {
             leader,
             failures: Failures::default(),
             known: Mutex::new(Table::new(KNOWN_MAX)),
-            bans: Bans::default(),
+            bans: LatestBans::default(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Throttle {
 
     /// A ban for failed logins holds for passwords alone, and not where the account signed in from of late: whoever
     /// guesses at an account must not shut its owner out.
-    fn account_ban(&self, index: &Index, claimed: &str, from: IpAddr, proof: Proof) -> Option<Kept> {
+    fn account_ban(&self, index: &Bans, claimed: &str, from: IpAddr, proof: Proof) -> Option<Kept> {
         let kept = index.account(claimed, self.clock.now())?;
         let passes = kept.automatic && (proof == Proof::Key || self.is_known(claimed, from));
         (!passes).then(|| kept.clone())

@@ -39,7 +39,7 @@ impl Leader for Member {
             let mut latest = cluster.view.lock().unwrap();
             let mut view = View::clone(&latest);
             let mut totals = cluster.ledger.enter(node, &report, &view.settings(), Instant::now());
-            let due = Ledger::due(&view, &Index::of(&view), &report, &totals, UnixMillis(0));
+            let due = Ledger::due(&view, &Bans::of(&view), &report, &totals, UnixMillis(0));
             for (name, ban) in &due {
                 match ban.target {
                     crate::catalog::BanTarget::Network(_) => totals.address_banned = true,
