@@ -7,6 +7,7 @@ mod admin_api;
 mod admin_changes;
 mod admin_events;
 mod bad_packets;
+mod bans;
 mod bootstrap;
 mod clients;
 mod command_line;
