@@ -11,6 +11,7 @@ mod clients;
 mod command_line;
 mod demo;
 mod disk;
+mod extensions;
 mod faults;
 mod folders;
 mod handshake;
