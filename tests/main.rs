@@ -14,6 +14,7 @@ mod command_line;
 mod crowds;
 mod demo;
 mod disk;
+mod extensions;
 mod faults;
 mod folders;
 mod handshake;

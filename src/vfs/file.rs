@@ -3,8 +3,9 @@
 //! Opening is left to `open`; how an upload is published to `staged`.
 
 use std::io::IoSliceMut;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
@@ -13,9 +14,9 @@ use super::limits::{READ_BYTES_MAX, READ_INLINE_BYTES_MAX, ROOM_CHECK_BYTES, WRI
 use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, told};
 use super::resolve::{Asker, Place};
 use super::slots::OpenSlot;
-use super::staged::{Stage, Staged, State};
+use super::staged::{Stage, Staged};
 use super::writes::Writes;
-use super::{AttributeChange, Attributes, VfsError};
+use super::{AttributeChange, Attributes, Chunk, VfsError};
 use crate::access::mount_of;
 use crate::catalog::{Durability, Operation};
 use crate::clock::UnixMillis;
@@ -59,6 +60,11 @@ pub(super) struct Core {
     pub(super) _slot: OpenSlot,
 }
 
+/// The kernel cannot read this file without perhaps waiting.
+const WAITS: u8 = 1;
+/// The file system is memory and never waits.
+const IN_MEMORY: u8 = 2;
+
 /// What changes while a file is open.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -68,8 +74,8 @@ pub(super) struct Counts {
     room_checked: AtomicU64,
     /// The end was reached in order.
     ended: AtomicBool,
-    /// The file system cannot read without waiting.
-    always_waits: AtomicBool,
+    /// How it is read without waiting: [`WAITS`], [`IN_MEMORY`], or else by asking the kernel not to wait.
+    reading: AtomicU8,
     /// A write in place has failed; the end says so.
     failed: Mutex<Option<VfsError>>,
     /// Held while one chunk goes to the end.
@@ -110,21 +116,30 @@ impl Core {
         Ok(())
     }
 
-    /// Reads what the page cache holds, on the caller's thread. `true`: the end was reached or all was there.
+    /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.
     pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
-        if self.counts.always_waits.load(Ordering::Relaxed) || buffer.len() > READ_INLINE_BYTES_MAX {
+        if buffer.len() > READ_INLINE_BYTES_MAX {
             return (0, false);
         }
         while done < buffer.len() {
+            let flags = match self.counts.reading.load(Ordering::Relaxed) {
+                WAITS => return (done, false),
+                IN_MEMORY => ReadWriteFlags::empty(),
+                _ => ReadWriteFlags::NOWAIT,
+            };
             let rest = &mut [IoSliceMut::new(&mut buffer[done..])];
-            match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+            match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, flags) {
                 Ok(0) => return (done, true),
                 Ok(read) => done += read,
                 Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    self.counts.always_waits.store(true, Ordering::Relaxed);
-                    return (done, false);
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) if flags == ReadWriteFlags::NOWAIT => {
+                    let found = if local::is_in_memory(&*self.fd) {
+                        IN_MEMORY
+                    } else {
+                        WAITS
+                    };
+                    self.counts.reading.store(found, Ordering::Relaxed);
                 }
                 Err(_) => return (done, false),
             }
@@ -133,9 +148,9 @@ impl Core {
     }
 
     /// Reads the rest, waiting for the disk; runs on the pool.
-    pub(super) fn read_rest(&self, offset: u64, mut buffer: Vec<u8>, mut done: usize) -> Result<Vec<u8>, VfsError> {
-        while done < buffer.len() {
-            match rustix::io::pread(&*self.fd, &mut buffer[done..], offset + done as u64) {
+    pub(super) fn read_rest(&self, offset: u64, mut chunk: Chunk, mut done: usize) -> Result<Chunk, VfsError> {
+        while done < chunk.len() {
+            match rustix::io::pread(&*self.fd, &mut chunk.room()[done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(read) => done += read,
                 Err(Errno::INTR) => {}
@@ -146,8 +161,8 @@ impl Core {
                 }
             }
         }
-        buffer.truncate(done);
-        Ok(buffer)
+        chunk.truncate(done);
+        Ok(chunk)
     }
 
     /// Whether a read makes sense: its range, its length.
@@ -189,6 +204,29 @@ impl Core {
 
     /// Writes one chunk; runs on the pool.
     pub(super) fn write(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
+        self.change_content(chunk.len() as u64, || {
+            let _appending = self
+                .append
+                .then(|| self.counts.appending.lock().unwrap_or_else(PoisonError::into_inner));
+            let offset = match &self.staged {
+                Some(_) if self.append => {
+                    let seen = state_of(&*self.fd).map_err(|errno| told("looking for the end", errno))?;
+                    seen.attributes.size
+                }
+                _ => offset,
+            };
+            self.write_all(offset, chunk)?;
+            Ok((offset..offset + chunk.len() as u64, ()))
+        })
+    }
+
+    /// Does what changes the content of the file by at most `bytes` more; `change` tells which bytes it has written.
+    /// Runs on the pool.
+    pub(super) fn change_content<T>(
+        &self,
+        bytes: u64,
+        change: impl FnOnce() -> Result<(Range<u64>, T), VfsError>,
+    ) -> Result<T, VfsError> {
         if self.counts.ended.load(Ordering::SeqCst) {
             return Err(VfsError::Unsupported(
                 "the file was closed before this write".to_owned(),
@@ -203,44 +241,33 @@ impl Core {
         {
             return Err(error);
         }
-        let result = self.check_room(chunk.len() as u64).and_then(|()| match &self.staged {
-            // The upload cannot be published, moved or taken over by this node while the chunk is written.
+        let result = self.check_room(bytes).and_then(|()| match &self.staged {
+            // The upload cannot be published, moved or taken over by this node while the content changes.
             Some(staged) => {
                 let state = staged.read();
                 staged.check_ours(&state)?;
-                self.write_staged(staged, &state, offset, chunk)
+                let (written, result) = change()?;
+                if state.stage == Stage::Active {
+                    staged.pieces().wrote(written.start, written.end);
+                }
+                Ok((written, result))
             }
-            None => self.write_all(offset, chunk),
+            None => change(),
         });
-        match &result {
-            Ok(()) => {
-                self.counts.written.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                self.asker
-                    .session
-                    .bytes_in
-                    .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        match result {
+            Ok((written, result)) => {
+                let bytes = written.end - written.start;
+                self.counts.written.fetch_add(bytes, Ordering::Relaxed);
+                self.asker.session.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+                Ok(result)
             }
-            Err(error) if is_storage_failure(error) => self.note_failure(error),
-            Err(_) => {}
+            Err(error) => {
+                if is_storage_failure(&error) {
+                    self.note_failure(&error);
+                }
+                Err(error)
+            }
         }
-        result
-    }
-
-    fn write_staged(&self, staged: &Staged, state: &State, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
-        let _appending = self
-            .append
-            .then(|| self.counts.appending.lock().unwrap_or_else(PoisonError::into_inner));
-        let offset = if self.append {
-            let seen = state_of(&*self.fd).map_err(|errno| told("looking for the end", errno))?;
-            seen.attributes.size
-        } else {
-            offset
-        };
-        self.write_all(offset, chunk)?;
-        if state.stage == Stage::Active {
-            staged.pieces().wrote(offset, offset + chunk.len() as u64);
-        }
-        Ok(())
     }
 
     fn write_all(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
@@ -355,6 +382,11 @@ impl Core {
         self.let_go();
         self.record_end(result.as_ref().err());
         result
+    }
+
+    /// The end of a file that was only looked into: its bytes went nowhere, and who looked has recorded it.
+    pub(super) fn end_unrecorded(&self) {
+        self.counts.ended.store(true, Ordering::SeqCst);
     }
 
     fn finish(&self) -> Result<(), VfsError> {
