@@ -3,6 +3,7 @@
 //! What a room does inside is tested in that room. `tests/run` installs what these tests need.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_matrix;
 mod admin_api;
 mod admin_changes;
 mod admin_events;
@@ -22,6 +23,7 @@ mod live;
 mod logins;
 mod profiles;
 mod quorum;
+mod restrictions;
 mod revoke;
 mod rig;
 mod secrets;

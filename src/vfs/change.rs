@@ -28,8 +28,7 @@ pub(super) fn own_upload(asker: &Asker, spot: &Spot) -> Option<Arc<Staged>> {
 /// Attributes of a place.
 pub(super) fn attributes(asker: &Asker, place: Place, follow: bool) -> Result<Attributes, VfsError> {
     let asked = place.path.clone();
-    let (_, account) = asker.account()?;
-    let standing = standing(&account.spec, &asked);
+    let standing = standing(&asker.access()?, &asked);
     let virtual_folder = || super::listing::virtual_folder(asker.inner.clock.now());
     let spot = match asker.spot(place, follow) {
         Err(VfsError::NotFound) if standing == Standing::LeadsToMount => return Ok(virtual_folder()),
@@ -60,6 +59,10 @@ pub(super) fn set_attributes(
     follow: bool,
 ) -> Result<(), VfsError> {
     let spot = asker.spot(place, follow)?;
+    if let Some(size) = change.size {
+        asker.may_hold(size)?;
+        asker.may_carry_at(&spot)?;
+    }
     if let Some(staged) = own_upload(asker, &spot) {
         asker
             .may_at(Operation::Write, &spot)
@@ -156,8 +159,7 @@ pub(super) fn remove(asker: &Asker, place: Place) -> Result<(), VfsError> {
 
 /// Refuses a path that is a mount, or leads to one.
 pub(super) fn refuse_mounts(asker: &Asker, path: &VirtualPath, error: VfsError) -> Result<(), VfsError> {
-    let (_, account) = asker.account()?;
-    match standing(&account.spec, path) {
+    match standing(&asker.access()?, path) {
         Standing::Ordinary => Ok(()),
         Standing::MountPoint | Standing::LeadsToMount => Err(error),
     }

@@ -279,6 +279,10 @@ impl Context {
 impl Core {
     /// Lets the kernel copy at most `step` bytes from `source` to here; runs on the pool. `None`: it cannot.
     fn copy_from(&self, source: &Self, from: u64, at: u64, step: u64) -> Result<Option<u64>, VfsError> {
+        let step = self.within_size(at, step);
+        if step == 0 && source.attributes()?.size > from {
+            self.check_size(at.saturating_add(1))?;
+        }
         self.change_content(step, || {
             let faults = &self.asker.inner.faults;
             faults.check(FaultPoint::Write)?;

@@ -5,43 +5,23 @@
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::limits::{READ_BYTES_MAX, READ_INLINE_BYTES_MAX, ROOM_CHECK_BYTES, WRITE_BYTES_MAX};
 use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, told};
-use super::resolve::{Asker, Place};
+use super::resolve::{Asker, Place, too_large};
+use super::right::Right;
 use super::slots::OpenSlot;
 use super::staged::{Stage, Staged};
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, Chunk, VfsError};
-use crate::access::mount_of;
 use crate::catalog::{Durability, Operation};
 use crate::clock::UnixMillis;
 use crate::events::FileVerb;
 use crate::path::VirtualPath;
-use crate::session::CloseReason;
-
-/// A right that an open file needs, with the view's revision on which it was judged last.
-pub(super) struct Right {
-    operation: Operation,
-    /// Revision plus one; 0: not judged yet.
-    judged: AtomicU64,
-    /// When the account expires, in Unix milliseconds.
-    expires: AtomicI64,
-}
-
-impl Right {
-    pub(super) fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            judged: AtomicU64::new(0),
-            expires: AtomicI64::new(i64::MAX),
-        }
-    }
-}
 
 /// What stands behind an [`OpenFile`](super::OpenFile).
 pub(super) struct Core {
@@ -83,39 +63,6 @@ pub(super) struct Counts {
 }
 
 impl Core {
-    /// The session, the account and the right are still good. Judged anew only on a new view.
-    pub(super) fn judge(&self, right: Option<&Right>) -> Result<(), VfsError> {
-        let asker = &self.asker;
-        asker.session.check().map_err(VfsError::Revoked)?;
-        let Some(right) = right else {
-            return Err(VfsError::Unsupported("the file was not opened for this".to_owned()));
-        };
-        let revision = (asker.inner.view)().revision;
-        let known = right.judged.load(Ordering::Acquire) == revision.wrapping_add(1);
-        if known && asker.inner.clock.now().0 < right.expires.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let (view, account) = asker.account()?;
-        let (place, path) = match &self.staged {
-            // While the upload is being published by another handle, where it began is judged: nobody waits here.
-            Some(staged) => staged.target_now().unwrap_or((self.place.clone(), self.path.clone())),
-            None => (self.place.clone(), self.path.clone()),
-        };
-        let same = mount_of(&account.spec, &place.path).is_some_and(|mount| {
-            mount.at == place.at && mount.folder == place.folder && mount.storage == place.storage.name
-        });
-        if !same {
-            let what = "the folder of this file was moved or taken away".to_owned();
-            return Err(VfsError::Revoked(CloseReason::Revoked(what)));
-        }
-        super::resolve::may(&account.spec, right.operation, &place.path)?;
-        super::resolve::may(&account.spec, right.operation, &path)?;
-        let expires = account.spec.expires_at.map_or(i64::MAX, |at| at.0);
-        right.expires.store(expires, Ordering::Relaxed);
-        right.judged.store(view.revision.wrapping_add(1), Ordering::Release);
-        Ok(())
-    }
-
     /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.
     pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
@@ -199,7 +146,37 @@ impl Core {
         {
             return Err(VfsError::Limit("the offset lies beyond any file".to_owned()));
         }
-        Ok(())
+        if self.append {
+            return Ok(());
+        }
+        self.check_size(offset.saturating_add(length as u64))
+    }
+
+    /// Refuses an upload that would become larger than the limits let it; then it is not published either.
+    pub(super) fn check_size(&self, size: u64) -> Result<(), VfsError> {
+        let Some(max) = self.writes.as_ref().and_then(Right::upload_bytes_max) else {
+            return Ok(());
+        };
+        if size <= max {
+            return Ok(());
+        }
+        let mut failed = self.counts.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(failed.get_or_insert(too_large(max)).clone())
+    }
+
+    /// How many of `more` bytes at `offset` the limit still has room for.
+    pub(super) fn within_size(&self, offset: u64, more: u64) -> u64 {
+        let max = self.writes.as_ref().and_then(Right::upload_bytes_max);
+        max.map_or(more, |max| more.min(max.saturating_sub(offset)))
+    }
+
+    /// [`Self::check_size`] for the file as it is and `more` bytes at its end; runs on the pool.
+    fn check_end(&self, more: u64) -> Result<(), VfsError> {
+        if self.writes.as_ref().and_then(Right::upload_bytes_max).is_none() {
+            return Ok(());
+        }
+        let size = self.attributes()?.size;
+        self.check_size(size.saturating_add(more))
     }
 
     /// Writes one chunk; runs on the pool.
@@ -286,6 +263,9 @@ impl Core {
 
     /// Refuses more bytes once the storage has less room than it must keep.
     fn check_room(&self, more: u64) -> Result<(), VfsError> {
+        if self.append {
+            self.check_end(more)?;
+        }
         let reserve = self.place.storage.spec.reserve_bytes;
         let written = self.counts.written.load(Ordering::Relaxed) + more;
         let checked = self.counts.room_checked.load(Ordering::Relaxed);
@@ -328,6 +308,9 @@ impl Core {
 
     /// Changes attributes; runs on the pool. On an upload of the session's own the right to write is enough.
     pub(super) fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
+        if let Some(size) = change.size {
+            self.asker.may_hold(size)?;
+        }
         match &self.staged {
             Some(staged) if self.writes.is_some() => {
                 self.own_right(staged)?;
@@ -402,10 +385,12 @@ impl Core {
         {
             return Err(error);
         }
+        self.judge(self.writes.as_ref())?;
+        // The limit may have fallen since, and what was kept of an interrupted upload may be above it.
+        self.check_end(0)?;
         if let Some(staged) = &self.staged {
             return staged.commit(&self.asker);
         }
-        self.judge(self.writes.as_ref())?;
         let strict = self.place.storage.spec.durability == Durability::Strict;
         if strict && self.counts.written.load(Ordering::Relaxed) > 0 {
             self.sync()?;
@@ -419,6 +404,16 @@ impl Core {
             return;
         };
         if staged.drop_writer() {
+            let failed = self
+                .counts
+                .failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            if let Some(error) = failed {
+                // Nobody is to go on with what may not be finished.
+                staged.fail(&error);
+            }
             let view = (self.asker.inner.view)();
             let storage = view.storages.get(&staged.storage);
             let keep = storage.map_or(self.place.storage.spec.keep_interrupted, |storage| {

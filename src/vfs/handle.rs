@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::file::Core;
+use super::pace::Direction;
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, Chunk, VfsError};
 use crate::events::FileVerb;
@@ -47,6 +48,7 @@ impl OpenFile {
     pub async fn read_chunk(&self, offset: u64, length: usize) -> Result<Chunk, VfsError> {
         let core = self.core()?;
         core.check_read(offset, length)?;
+        let paid = core.pace(Direction::Down, length as u64).await?;
         let mut chunk = core.asker.inner.buffers.take(length);
         let (done, complete) = core.read_cached(offset, chunk.room());
         if complete {
@@ -54,6 +56,7 @@ impl OpenFile {
         } else {
             chunk = Self::run(core, move |core| core.read_rest(offset, chunk, done)).await?;
         }
+        paid.refund((length - chunk.len()) as u64);
         core.count_read(chunk.len());
         Ok(chunk)
     }
@@ -65,6 +68,7 @@ impl OpenFile {
     pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
         let core = self.core()?;
         core.check_write(offset, chunk.len())?;
+        core.pace(Direction::Up, chunk.len() as u64).await?;
         Writes::write(core, offset, chunk).await
     }
 

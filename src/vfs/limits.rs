@@ -58,3 +58,9 @@ pub const CLEAN_MAX: usize = 1_000_000;
 pub const WRITES_WAITING_MAX: usize = 4096;
 /// Writes that one turn on the pool does for one file before it queues again behind the other files.
 pub const WRITES_PER_TURN_MAX: usize = 64;
+/// The part of a second's bytes that may pass at once where a rate is set, in hundredths.
+pub const BURST_PERCENT: u64 = 25;
+/// How often one who waits for its turn looks whether the rate has changed.
+pub const PACE_STEP: Duration = Duration::from_secs(1);
+/// Rates that are kept before those are looked for that nobody uses any more.
+pub const PACES_MIN: usize = 64;

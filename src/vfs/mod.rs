@@ -27,10 +27,12 @@ pub mod limits;
 mod listing;
 mod local;
 mod open;
+mod pace;
 mod pieces;
 mod pool;
 mod relocate;
 mod resolve;
+mod right;
 mod slots;
 mod staged;
 #[cfg(test)]
@@ -40,12 +42,12 @@ mod types;
 mod writes;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Object, Operation, Storage, ViewSource};
+use crate::catalog::{AgeSource, Object, Operation, Storage, View, ViewSource};
 use crate::clock::Clock;
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
@@ -55,6 +57,7 @@ use crate::session::Session;
 use health::Health;
 use listing::Reader;
 use local::Faults;
+use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
 use slots::Slots;
@@ -85,9 +88,18 @@ struct Inner {
     health: Health,
     faults: Faults,
     buffers: Arc<Buffers>,
+    pace: Pace,
+    /// How long ago a leader was confirmed; unset: not known, and nothing is refused for it.
+    confirmed: OnceLock<AgeSource>,
 }
 
 impl Inner {
+    /// Refuses what would be done by a view that is older than the settings allow.
+    fn fresh(&self, view: &View) -> Result<(), VfsError> {
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
+    }
+
     /// The pool of a storage.
     fn pool(&self, storage: &Name) -> Pool {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,8 +134,16 @@ impl Vfs {
                 health: Health::default(),
                 faults,
                 buffers: Arc::default(),
+                pace: Pace::default(),
+                confirmed: OnceLock::new(),
             }),
         }
+    }
+
+    /// From now on nothing is done while `confirmed` is above the settings' `staleness_max_seconds`; the first that is
+    /// given stays.
+    pub fn refuse_when_older(&self, confirmed: AgeSource) {
+        let _ = self.inner.confirmed.set(confirmed);
     }
 
     fn asker(&self, session: &Arc<Session>) -> Asker {
@@ -143,8 +163,7 @@ impl Vfs {
     ) -> Result<Attributes, VfsError> {
         let asker = self.asker(session);
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing::virtual_folder(self.inner.clock.now())),
             };
@@ -170,8 +189,7 @@ impl Vfs {
             reader: Arc::new(Mutex::new(reader)),
         };
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing(None, Reader::of_mounts(asker, path)?)),
             };
