@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::auth::tests::{HERE, NOW};
-use crate::catalog::{Ban, Group, Hours, Settings};
-use crate::ids::SessionId;
+use crate::catalog::{Ban, BanTarget, Group, Hours, Settings};
+use crate::ids::{Name, SessionId};
 use crate::session::{NewSession, Principal, Registry};
 
 const DAY: i64 = MILLIS_OF_DAY;
@@ -57,7 +57,7 @@ fn check(now: UnixMillis, change: impl FnOnce(&mut View), word: Option<&str>) {
     };
     let registered = Arc::new(Registry::default()).register(SessionId(1), new).unwrap();
     let alone = judge(&view, registered.session(), "node-1", now);
-    let bans = Bans::of(&view, now);
+    let bans = Bans::of(&view);
     assert_eq!(judge_among(&bans, &view, registered.session(), "node-1", now), alone);
     match (alone, word) {
         (Ok(()), None) => {}
@@ -156,23 +156,19 @@ fn a_ban_of_the_account_or_its_network_holds_until_its_end() {
                 target,
                 reason: String::new(),
                 until: until.map(UnixMillis),
-                automatic: true,
+                automatic: false,
             };
             view.bans.insert(name("b"), object("b", spec));
         }
     };
     let network = |text: &str| BanTarget::Network(text.parse().unwrap());
-    check(
-        NOW,
-        ban(BanTarget::Account(name("alice")), None),
-        Some("account is banned"),
-    );
+    check(NOW, ban(BanTarget::Account(name("alice")), None), Some("banned by `b`"));
     check(NOW, ban(BanTarget::Account(name("alice")), Some(NOW.0)), None);
     check(NOW, ban(BanTarget::Account(name("bob")), None), None);
     check(
         NOW,
         ban(network("192.0.2.1/32"), Some(NOW.0 + 1)),
-        Some("network is banned"),
+        Some("banned by `b`"),
     );
     check(NOW, ban(network("192.0.3.0/24"), None), None);
 }

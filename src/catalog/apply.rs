@@ -50,6 +50,10 @@ impl StateMachine for Catalog {
         stored::decode_outcome(bytes)
     }
 
+    fn kept_on_disk(key: &[u8]) -> bool {
+        key.starts_with(history::ROW_PREFIX)
+    }
+
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
         let mut catalog = Self::default();
         for (key, value) in rows {

@@ -50,9 +50,15 @@ pub(super) fn attributes(asker: &Asker, place: Place, follow: bool) -> Result<At
     }
 }
 
-/// Changes attributes by path. The session's own upload needs the right to write only.
-pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChange) -> Result<(), VfsError> {
-    let spot = asker.spot(place, true)?;
+/// Changes attributes by path; `follow`: behind a symbolic link at its end. The session's own upload needs the right
+/// to write only.
+pub(super) fn set_attributes(
+    asker: &Asker,
+    place: Place,
+    change: &AttributeChange,
+    follow: bool,
+) -> Result<(), VfsError> {
+    let spot = asker.spot(place, follow)?;
     if let Some(size) = change.size {
         asker.may_hold(size)?;
         asker.may_carry_at(&spot)?;
@@ -68,6 +74,7 @@ pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChan
         (FileType::File, Some(_)) => OFlags::WRONLY,
         (FileType::Folder, Some(_)) => return Err(VfsError::IsFolder),
         (FileType::File | FileType::Folder, None) => OFlags::RDONLY,
+        (FileType::Link, _) if !follow => return set_link_attributes(&spot, change),
         _ => {
             return Err(VfsError::Unsupported(
                 "only files and folders have attributes to set".to_owned(),
@@ -86,6 +93,17 @@ pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChan
         rustix::fs::ftruncate(&fd, size).map_err(|errno| told("changing the size", errno))?;
     }
     local::set_attributes(&fd, change)
+}
+
+/// Changes attributes of a symbolic link itself: of those a client may set, Linux has only the times.
+fn set_link_attributes(spot: &Spot, change: &AttributeChange) -> Result<(), VfsError> {
+    if change.size.is_some() || change.mode.is_some() {
+        return Err(VfsError::Unsupported(
+            "a symbolic link has neither size nor mode to set".to_owned(),
+        ));
+    }
+    let folder = spot.root.folder(spot.parent())?;
+    local::set_link_attributes(&folder, spot.name(), change)
 }
 
 /// Makes one folder.

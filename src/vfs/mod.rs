@@ -17,7 +17,9 @@
 //!   what is there, and those left go on in place.
 //! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
+mod buffers;
 mod change;
+mod contents;
 mod file;
 mod handle;
 mod health;
@@ -61,6 +63,8 @@ use resolve::{Asker, Place, Standing, standing};
 use slots::Slots;
 use staged::held::Held;
 
+pub use buffers::{Buffers, Chunk};
+pub use contents::{Hash, Hashing};
 pub use handle::OpenFile;
 pub use staged::clean::Cleaned;
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
@@ -83,6 +87,7 @@ struct Inner {
     slots: Arc<Slots>,
     health: Health,
     faults: Faults,
+    buffers: Arc<Buffers>,
     pace: Pace,
     /// How long ago a leader was confirmed; unset: not known, and nothing is refused for it.
     confirmed: OnceLock<AgeSource>,
@@ -91,7 +96,7 @@ struct Inner {
 impl Inner {
     /// Refuses what would be done by a view that is older than the settings allow.
     fn fresh(&self, view: &View) -> Result<(), VfsError> {
-        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(|| confirmed()));
         stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
     }
 
@@ -128,6 +133,7 @@ impl Vfs {
                 slots: Arc::default(),
                 health: Health::default(),
                 faults,
+                buffers: Arc::default(),
                 pace: Pace::default(),
                 confirmed: OnceLock::new(),
             }),
@@ -232,16 +238,36 @@ impl Vfs {
         Ok(OpenFile::new(core))
     }
 
-    /// Changes attributes by path.
+    /// Changes attributes by path, behind a symbolic link at its end.
     pub async fn set_attributes(
         &self,
         session: &Arc<Session>,
         path: &VirtualPath,
         change: &AttributeChange,
     ) -> Result<(), VfsError> {
+        self.change_attributes(session, path, change, true).await
+    }
+
+    /// Changes attributes by path; of a symbolic link at its end its own, of which only the times can be changed.
+    pub async fn set_link_attributes(
+        &self,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        change: &AttributeChange,
+    ) -> Result<(), VfsError> {
+        self.change_attributes(session, path, change, false).await
+    }
+
+    async fn change_attributes(
+        &self,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        change: &AttributeChange,
+        follow: bool,
+    ) -> Result<(), VfsError> {
         let asker = self.asker(session);
         let change = change.clone();
-        let job = move |asker: &Asker, place| change::set_attributes(asker, place, &change);
+        let job = move |asker: &Asker, place| change::set_attributes(asker, place, &change, follow);
         // Write alone allows it on the session's own upload; which one is needed shows on the disk.
         let either = [Operation::SetAttributes, Operation::Write];
         let result = Self::on_one(&asker, either, path, job).await;
