@@ -1,10 +1,8 @@
-//! The border to cryptography and key formats: new key pairs, imported ones, API tokens.
+//! The border to cryptography and key formats: imported key pairs, API tokens.
 //!
-//! Hashing passwords and judging public keys is left to `auth`, so that what is taken here is what lets in there.
+//! Hashing passwords, making key pairs and judging public keys is left to `auth`, so that what is taken here is what lets in there.
 
-use aws_lc_rs::encoding::AsDer;
 use base64::Engine as _;
-use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
 use russh::keys::{HashAlg, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
@@ -25,15 +23,15 @@ pub enum HostKeyAlgorithm {
     /// The default.
     Ed25519,
     /// For clients that know no elliptic curves.
-    Rsa4096,
+    Rsa3072,
 }
 
 impl HostKeyAlgorithm {
-    /// The algorithm that `word` (`ed25519`, `rsa-4096`, or the name in an SSH key line) names.
+    /// The algorithm that `word` (`ed25519`, `rsa-3072`, or the name in an SSH key line) names.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "ed25519" | "ssh-ed25519" => Some(Self::Ed25519),
-            "rsa-4096" | "ssh-rsa" | "rsa-sha2-512" => Some(Self::Rsa4096),
+            "rsa-3072" | "ssh-rsa" | "rsa-sha2-512" => Some(Self::Rsa3072),
             _ => None,
         }
     }
@@ -49,25 +47,18 @@ pub struct KeyPair {
     pub private: Zeroizing<Vec<u8>>,
 }
 
-/// Makes a new key pair. RSA takes up to some seconds.
+/// Makes a new key pair. RSA takes about a second.
 pub fn generate_host_key(algorithm: HostKeyAlgorithm) -> Result<KeyPair, String> {
-    match algorithm {
-        HostKeyAlgorithm::Ed25519 => {
-            let seed = Zeroizing::new(random::<32>()?);
-            key_pair(&PrivateKey::from(Ed25519Keypair::from_seed(&seed)))
-        }
-        HostKeyAlgorithm::Rsa4096 => {
-            let failed = |_| "cannot make an RSA key".to_owned();
-            let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa4096).map_err(failed)?;
-            let der = pair.as_der().map_err(failed)?;
-            let base64 = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der.as_ref()));
-            let pem = Zeroizing::new(format!(
-                "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-                &*base64
-            ));
-            import_host_key(&pem)
-        }
-    }
+    let algorithm = match algorithm {
+        HostKeyAlgorithm::Ed25519 => "ssh-ed25519",
+        HostKeyAlgorithm::Rsa3072 => "rsa-sha2-512",
+    };
+    let (public, private) = auth::generate_host_key(algorithm)?;
+    Ok(KeyPair {
+        algorithm: algorithm.to_owned(),
+        public,
+        private: Zeroizing::new(private.as_bytes().to_vec()),
+    })
 }
 
 /// Takes a private key in PEM form (OpenSSH, PKCS#8, PKCS#1), without a passphrase. The reason never repeats it.
@@ -156,7 +147,7 @@ mod tests {
     fn a_generated_key_of_each_kind_can_be_read_again() {
         for (algorithm, word) in [
             (HostKeyAlgorithm::Ed25519, "ssh-ed25519"),
-            (HostKeyAlgorithm::Rsa4096, "ssh-rsa"),
+            (HostKeyAlgorithm::Rsa3072, "ssh-rsa"),
         ] {
             let pair = generate_host_key(algorithm).unwrap();
             assert!(pair.public.starts_with(word), "{}", pair.public);

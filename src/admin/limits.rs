@@ -36,8 +36,10 @@ pub const CONNECTIONS: PermitLimits = PermitLimits {
 pub const SOCKET_CONNECTIONS_MAX: usize = 64;
 /// How long a TLS handshake and the first byte after it may take.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the head of a request may take; also how long an idle connection is kept.
+/// How long the head of a request may take; also how often an HTTP/2 peer is asked whether it lives.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a connection is kept on which no request is in flight.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(90);
 /// Requests at one time on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 64;
 /// Bytes of a request's head.
@@ -100,3 +102,16 @@ pub const JOIN_TOKEN_SECONDS_MAX: u64 = 7 * 24 * 3_600;
 pub const JOIN_TOKEN_SECONDS_DEFAULT: u64 = 3_600;
 /// The longest path of a storage's root, in bytes.
 pub const ROOT_BYTES_MAX: usize = 4_096;
+
+/// The slowest rate that may be set, in bytes a second; below it clients give up.
+pub const RATE_MIN: u64 = 1024;
+/// Bytes of a certificate principal's name.
+pub const PRINCIPAL_BYTES_MAX: usize = 256;
+/// The shortest `staleness_max_seconds`: below it every election would shut everybody out.
+pub const STALENESS_SECONDS_MIN: u32 = 30;
+/// The longest span that is given in days.
+pub const DAYS_MAX: u32 = 3_650;
+/// The strictest entropy that may be asked of a password, in bits.
+pub const ENTROPY_BITS_MAX: u32 = 256;
+/// The most failed logins that may be allowed before a ban.
+pub const LOGIN_FAILURES_MAX: u32 = 1_000_000;

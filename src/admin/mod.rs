@@ -3,11 +3,12 @@
 //! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
 //! types and back), `etag` and `query` (preconditions and options), `change` (a transaction and its answer),
 //! `enforced` (`wait=enforced`), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
-//! port and local socket). Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
+//! port and local socket) and `connection`. Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
 
 pub mod border;
 pub mod caller;
 pub mod change;
+pub mod connection;
 pub mod enforced;
 pub mod etag;
 pub mod failures;

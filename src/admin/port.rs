@@ -3,6 +3,7 @@
 //!
 //! What the calls mean is told in [`argosy_cluster::Cluster`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub trait ClusterPort: Send + Sync + 'static {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Bytes, PeerError>>;
     fn create_join_token(&self, valid: Duration) -> BoxFuture<'_, Result<String, NodeError>>;
+    fn known_nodes(&self) -> BTreeMap<NodeId, String>;
     fn remove_node(&self, node: NodeId) -> BoxFuture<'_, Result<(), NodeError>>;
     fn transfer_leadership(&self, node: Option<NodeId>) -> BoxFuture<'_, Result<(), NodeError>>;
     fn seal(&self, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, NodeError>;
@@ -92,6 +94,10 @@ impl ClusterPort for Cluster<Catalog> {
 
     fn create_join_token(&self, valid: Duration) -> BoxFuture<'_, Result<String, NodeError>> {
         Box::pin(Self::create_join_token(self, valid))
+    }
+
+    fn known_nodes(&self) -> BTreeMap<NodeId, String> {
+        Self::known_nodes(self)
     }
 
     fn remove_node(&self, node: NodeId) -> BoxFuture<'_, Result<(), NodeError>> {

@@ -9,19 +9,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 use super::caller::Origin;
-use super::limits;
+use super::{connection, limits};
 use crate::listener::Permits;
 
 /// The TLS configuration of the admin port; swapping it changes what the next connection sees.
@@ -30,7 +24,7 @@ pub type TlsSource = Arc<ArcSwap<rustls::ServerConfig>>;
 /// Serves `router` over TLS until `stop` turns true, then lets open requests end for [`limits::DRAIN_DEADLINE`].
 pub async fn serve_tls(listener: TcpListener, tls: TlsSource, router: Router, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Permits::default());
-    let graceful = GracefulShutdown::new();
+    let (alive, ended) = mpsc::channel(1);
     loop {
         let (stream, peer) = match until(&mut stop, listener.accept()).await {
             None => break,
@@ -49,9 +43,9 @@ pub async fn serve_tls(listener: TcpListener, tls: TlsSource, router: Router, mu
             }
         };
         let acceptor = TlsAcceptor::from(tls.load_full());
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let (router, alive, stop) = (router.clone(), alive.clone(), stop.clone());
         tokio::spawn(async move {
-            let _permit = permit;
+            let _counted = (permit, alive);
             let _ = stream.set_nodelay(true);
             let opened = async {
                 let mut stream = acceptor.accept(stream).await?;
@@ -63,20 +57,22 @@ pub async fn serve_tls(listener: TcpListener, tls: TlsSource, router: Router, mu
                     .map(|speaks| (stream, speaks))
             };
             match tokio::time::timeout(limits::HANDSHAKE_DEADLINE, opened).await {
-                Ok(Ok((stream, true))) => serve_connection(stream, router, Origin::Remote(peer), watcher).await,
+                Ok(Ok((stream, true))) => {
+                    connection::serve(stream, router, Origin::Remote(peer), limits::IDLE_DEADLINE, stop).await;
+                }
                 Ok(Ok((_, false))) => {}
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a connection to the admin port stayed silent for too long"),
             }
         });
     }
-    drain(graceful).await;
+    drain(alive, ended).await;
 }
 
 /// Serves `router` on the local socket, to root and to the node's own user, until `stop` turns true.
 pub async fn serve_socket(listener: UnixListener, router: Router, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits::SOCKET_CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
+    let (alive, ended) = mpsc::channel(1);
     loop {
         let Some(permit) = until(&mut stop, permits.clone().acquire_owned()).await else {
             break;
@@ -94,13 +90,13 @@ pub async fn serve_socket(listener: UnixListener, router: Router, mut stop: watc
             tracing::warn!(reason, "a connection to the admin socket was refused");
             continue;
         }
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let (router, alive, stop) = (router.clone(), alive.clone(), stop.clone());
         tokio::spawn(async move {
-            let _permit = permit;
-            serve_connection(stream, router, Origin::Local, watcher).await;
+            let _counted = (permit, alive);
+            connection::serve(stream, router, Origin::Local, limits::IDLE_DEADLINE, stop).await;
         });
     }
-    drain(graceful).await;
+    drain(alive, ended).await;
 }
 
 /// Opens the local socket at `path`, readable by its owner alone; a socket left behind by a killed node is replaced.
@@ -136,34 +132,6 @@ fn peer_allowed(stream: &UnixStream) -> Result<(), String> {
     }
 }
 
-async fn serve_connection<S>(stream: S, router: Router, origin: Origin, watcher: Watcher)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_DEADLINE)
-        .max_buf_size(limits::HEADER_BYTES_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::STREAMS_MAX)
-        .max_header_list_size(u32::try_from(limits::HEADER_BYTES_MAX).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits::HEADER_DEADLINE)
-        .keep_alive_timeout(limits::HANDSHAKE_DEADLINE);
-    let service = router.map_request(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(origin);
-        request.map(axum::body::Body::new)
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    // What breaks a connection is the peer's affair; refusals were answered.
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
-        tracing::debug!(%origin, %error, "an admin connection broke");
-    }
-}
-
 /// The outcome of `work`, or `None` once the node stops.
 async fn until<T>(stop: &mut watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
@@ -179,6 +147,8 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(limits::UNREACHABLE_PAUSE).await;
 }
 
-async fn drain(graceful: GracefulShutdown) {
-    let _ = tokio::time::timeout(limits::DRAIN_DEADLINE, graceful.shutdown()).await;
+/// Waits until every connection has ended.
+async fn drain(alive: mpsc::Sender<()>, mut ended: mpsc::Receiver<()>) {
+    drop(alive);
+    let _ = tokio::time::timeout(limits::DRAIN_DEADLINE, ended.recv()).await;
 }

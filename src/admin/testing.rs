@@ -147,6 +147,7 @@ impl ClusterPort for FakeCluster {
             cluster: "c".repeat(32),
             node: NodeId(1),
             role: "leader",
+            standing: argosy_cluster::Standing::default(),
             leader: quorum.then_some(NodeId(1)),
             term: 1,
             committed: revision,
@@ -185,6 +186,13 @@ impl ClusterPort for FakeCluster {
 
     fn create_join_token(&self, valid: Duration) -> BoxFuture<'_, Result<String, NodeError>> {
         Box::pin(async move { Ok(format!("argosy-join-{}", valid.as_secs())) })
+    }
+
+    fn known_nodes(&self) -> BTreeMap<NodeId, String> {
+        let members = self.members.lock().unwrap();
+        let mut known: BTreeMap<_, _> = members.iter().map(|(id, member)| (*id, member.name.clone())).collect();
+        known.insert(NodeId(7), "node-7".to_owned());
+        known
     }
 
     fn remove_node(&self, node: NodeId) -> BoxFuture<'_, Result<(), NodeError>> {

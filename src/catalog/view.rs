@@ -1,10 +1,11 @@
 //! The view: an immutable picture of the catalog at a revision, shared by everybody who reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::OrdMap;
 
-use super::{Account, Administrator, ApiToken, HostKey, Service, Settings, Storage};
+use super::{AccessRole, Account, Administrator, ApiToken, Authority, Ban, Group, HostKey, Service, Settings, Storage};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -26,11 +27,19 @@ pub enum Kind {
     Storage,
     /// The rest.
     Settings,
+    /// What accounts have in common.
+    Group,
+    /// Grants under a name.
+    Role,
+    /// Whose certificates are trusted.
+    Authority,
+    /// Who is kept out.
+    Ban,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Administrator,
         Self::ApiToken,
@@ -38,6 +47,10 @@ impl Kind {
         Self::HostKey,
         Self::Storage,
         Self::Settings,
+        Self::Group,
+        Self::Role,
+        Self::Authority,
+        Self::Ban,
     ];
 
     /// The word used in paths, rows, files and messages.
@@ -50,6 +63,10 @@ impl Kind {
             Self::HostKey => "host-key",
             Self::Storage => "storage",
             Self::Settings => "settings",
+            Self::Group => "group",
+            Self::Role => "role",
+            Self::Authority => "authority",
+            Self::Ban => "ban",
         }
     }
 
@@ -100,6 +117,10 @@ pub enum Spec {
     HostKey(HostKey),
     Storage(Storage),
     Settings(Settings),
+    Group(Group),
+    Role(AccessRole),
+    Authority(Authority),
+    Ban(Ban),
 }
 
 impl Spec {
@@ -113,6 +134,10 @@ impl Spec {
             Self::HostKey(_) => Kind::HostKey,
             Self::Storage(_) => Kind::Storage,
             Self::Settings(_) => Kind::Settings,
+            Self::Group(_) => Kind::Group,
+            Self::Role(_) => Kind::Role,
+            Self::Authority(_) => Kind::Authority,
+            Self::Ban(_) => Kind::Ban,
         }
     }
 }
@@ -122,6 +147,9 @@ pub type Shelf<T> = OrdMap<Name, Arc<Object<T>>>;
 
 /// Gives the latest applied view; read at each use.
 pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
+
+/// Gives how long ago a quorum last confirmed a leader to this node.
+pub type AgeSource = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// The catalog at a revision. Cloning is O(1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,6 +164,13 @@ pub struct View {
     pub host_keys: Shelf<HostKey>,
     pub storages: Shelf<Storage>,
     pub settings: Shelf<Settings>,
+    pub groups: Shelf<Group>,
+    pub roles: Shelf<AccessRole>,
+    pub authorities: Shelf<Authority>,
+    pub bans: Shelf<Ban>,
+    /// The day on which each account was last used anywhere, in days since 1970-01-01 UTC. Reported by the nodes now
+    /// and then, not at each sign-in.
+    pub seen: OrdMap<Name, u32>,
 }
 
 impl View {
@@ -152,6 +187,47 @@ impl View {
             .unwrap_or_default()
     }
 
+    /// Why nothing may be done with this view, where a leader was confirmed `age` ago: it is older than the settings
+    /// allow.
+    pub fn stale(&self, age: Duration) -> Option<String> {
+        let settings = self.settings.get(super::settings::SETTINGS_NAME)?;
+        let max = Duration::from_secs(settings.spec.staleness_max_seconds?.into());
+        (age > max).then(|| {
+            format!(
+                "this node has had no confirmed leader for {} s, over the limit of {} s; use another node",
+                age.as_secs(),
+                max.as_secs()
+            )
+        })
+    }
+
+    /// An object of any kind, with its content in the form of all kinds.
+    pub fn object(&self, key: &ObjectKey) -> Option<Object<Spec>> {
+        fn of<T: Clone>(shelf: &Shelf<T>, name: &Name, spec: fn(T) -> Spec) -> Option<Object<Spec>> {
+            shelf.get(name).map(|object| Object {
+                name: object.name.clone(),
+                spec: spec(object.spec.clone()),
+                revision: object.revision,
+                changed_by: object.changed_by.clone(),
+                changed_at: object.changed_at,
+            })
+        }
+        let name = &key.name;
+        match key.kind {
+            Kind::Account => of(&self.accounts, name, Spec::Account),
+            Kind::Administrator => of(&self.administrators, name, Spec::Administrator),
+            Kind::ApiToken => of(&self.api_tokens, name, Spec::ApiToken),
+            Kind::Service => of(&self.services, name, Spec::Service),
+            Kind::HostKey => of(&self.host_keys, name, Spec::HostKey),
+            Kind::Storage => of(&self.storages, name, Spec::Storage),
+            Kind::Settings => of(&self.settings, name, Spec::Settings),
+            Kind::Group => of(&self.groups, name, Spec::Group),
+            Kind::Role => of(&self.roles, name, Spec::Role),
+            Kind::Authority => of(&self.authorities, name, Spec::Authority),
+            Kind::Ban => of(&self.bans, name, Spec::Ban),
+        }
+    }
+
     /// The revision of an object, if it exists.
     pub fn revision_of(&self, key: &ObjectKey) -> Option<u64> {
         let name = &key.name;
@@ -163,6 +239,10 @@ impl View {
             Kind::HostKey => self.host_keys.get(name).map(|object| object.revision),
             Kind::Storage => self.storages.get(name).map(|object| object.revision),
             Kind::Settings => self.settings.get(name).map(|object| object.revision),
+            Kind::Group => self.groups.get(name).map(|object| object.revision),
+            Kind::Role => self.roles.get(name).map(|object| object.revision),
+            Kind::Authority => self.authorities.get(name).map(|object| object.revision),
+            Kind::Ban => self.bans.get(name).map(|object| object.revision),
         }
     }
 }

@@ -6,13 +6,14 @@ use serde_json::Value;
 use super::Context;
 use super::edit;
 use super::error::CliError;
+use super::noun::Run;
 use super::output::{self, Format};
 use crate::catalog::Kind;
 
 /// Options of `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// account, administrator, api-token, service, host-key, storage or settings
+    /// account, group, role, ban, authority, administrator, api-token, service, host-key, storage or settings
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Only this object
@@ -20,20 +21,22 @@ pub struct GetArgs {
     name: Option<String>,
 }
 
-fn kind(word: &str) -> Result<Kind, String> {
+/// A kind by its word.
+pub fn kind(word: &str) -> Result<Kind, String> {
     let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
     Kind::from_word(word).ok_or_else(|| format!("known kinds are {}", known.join(", ")))
 }
 
-/// Runs it.
-pub async fn run(context: &Context, args: GetArgs) -> Result<(), CliError> {
-    let value = match &args.name {
-        Some(name) => edit::get(context, args.kind, name).await?.body,
-        None => Value::Array(edit::all(context, args.kind).await?),
-    };
-    let format = match context.format {
-        Format::Table => Format::Yaml,
-        format => format,
-    };
-    output::value(format, &value)
+impl Run for GetArgs {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        let value = match &self.name {
+            Some(name) => edit::get(context, self.kind, name).await?.body,
+            None => Value::Array(edit::all(context, self.kind).await?),
+        };
+        let format = match context.format {
+            Format::Table => Format::Yaml,
+            format => format,
+        };
+        output::value(format, &value)
+    }
 }

@@ -291,6 +291,69 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_outside_the_catalog_is_written_with_actor_peer_and_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), "n", Clock::system()).unwrap();
+        let (actor, from) = ("anna".to_owned(), "192.0.2.7:4000".to_owned());
+        journal.record(Event::JoinTokenIssued {
+            actor: actor.clone(),
+            from: from.clone(),
+            valid_seconds: 60,
+            failed: None,
+        });
+        journal.record(Event::NodeRemoved {
+            actor: actor.clone(),
+            from: from.clone(),
+            target: "node-2".to_owned(),
+            failed: Some("no\nquorum".to_owned()),
+        });
+        journal.record(Event::LeadershipMoved {
+            actor: actor.clone(),
+            from: from.clone(),
+            target: "node-2".to_owned(),
+            failed: None,
+        });
+        journal.record(Event::SessionCloseAsked {
+            actor,
+            from,
+            session: "00ff".to_owned(),
+            target: None,
+            failed: Some("no node has it".to_owned()),
+        });
+        let lines = lines(folder.path());
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (line["number"].as_u64().unwrap(), line["event"].as_str().unwrap()))
+            .collect();
+        let expected = [
+            (42, "join-token-issued"),
+            (43, "node-removed"),
+            (44, "leadership-moved"),
+            (45, "session-close-asked"),
+        ];
+        assert_eq!(told, expected);
+        for line in &lines {
+            assert_eq!(
+                (&line["actor"], &line["from"]),
+                (&"anna".into(), &"192.0.2.7:4000".into())
+            );
+        }
+        assert_eq!(
+            (&lines[0]["outcome"], &lines[0]["valid_seconds"]),
+            (&"done".into(), &60.into())
+        );
+        assert_eq!(
+            (&lines[1]["outcome"], &lines[1]["reason"]),
+            (&"failed".into(), &"no\nquorum".into())
+        );
+        assert_eq!(lines[2]["target"], "node-2");
+        assert_eq!(
+            (&lines[3]["session"], &lines[3]["target"]),
+            (&"00ff".into(), &serde_json::Value::Null)
+        );
+    }
+
+    #[test]
     fn text_from_outside_cannot_forge_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path(), "n", Clock::system()).unwrap();

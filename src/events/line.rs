@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Event, FileVerb, limits};
+use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 
 /// The event's number, its name and its fields.
@@ -55,6 +56,11 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
             "connection-refused",
             json!({ "peer": peer, "service": service.as_str(), "reason": cut(reason) }),
         ),
+        Event::ConnectionBanned { peer, service, reason } => (
+            14,
+            "connection-banned",
+            json!({ "peer": peer, "service": service.as_str(), "reason": cut(reason) }),
+        ),
         Event::FileOperation(operation) => {
             let mut fields = json!({ "account": operation.account.as_str(), "peer": operation.peer,
                 "protocol": operation.protocol, "session": operation.session.to_string(),
@@ -87,6 +93,57 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
             "change-refused",
             json!({ "actor": cut(actor), "from": cut(from), "reason": cut(reason) }),
         ),
+        Event::JoinTokenIssued {
+            actor,
+            from,
+            valid_seconds,
+            failed,
+        } => (
+            42,
+            "join-token-issued",
+            asked(
+                actor,
+                from,
+                failed.as_deref(),
+                json!({ "valid_seconds": valid_seconds }),
+            ),
+        ),
+        Event::NodeRemoved {
+            actor,
+            from,
+            target,
+            failed,
+        } => (
+            43,
+            "node-removed",
+            asked(actor, from, failed.as_deref(), json!({ "target": cut(target) })),
+        ),
+        Event::LeadershipMoved {
+            actor,
+            from,
+            target,
+            failed,
+        } => (
+            44,
+            "leadership-moved",
+            asked(actor, from, failed.as_deref(), json!({ "target": cut(target) })),
+        ),
+        Event::SessionCloseAsked {
+            actor,
+            from,
+            session,
+            target,
+            failed,
+        } => (
+            45,
+            "session-close-asked",
+            asked(
+                actor,
+                from,
+                failed.as_deref(),
+                json!({ "session": cut(session), "target": target.as_deref().map(cut) }),
+            ),
+        ),
         Event::ServiceOpened { service, address } => (
             50,
             "service-opened",
@@ -110,6 +167,23 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
             "service-failed",
             json!({ "service": service.as_str(), "address": address, "reason": cut(reason) }),
         ),
+        Event::BanBegan {
+            ban,
+            target,
+            reason,
+            until,
+            automatic,
+        } => (
+            55,
+            "ban-began",
+            json!({ "ban": ban.as_str(), "target": target, "reason": cut(reason),
+                "until": until.map(UnixMillis::to_rfc3339), "automatic": automatic }),
+        ),
+        Event::BanEnded { ban, target, reason } => (
+            56,
+            "ban-ended",
+            json!({ "ban": ban.as_str(), "target": target, "reason": reason }),
+        ),
         Event::StorageUnhealthy { storage, reason } => (
             60,
             "storage-unhealthy",
@@ -121,6 +195,17 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
         _ => Map::new(),
     };
     (number, name, fields)
+}
+
+/// What an administrator asked for outside of the catalog, with what became of it.
+fn asked(actor: &str, from: &str, failed: Option<&str>, mut fields: Value) -> Value {
+    fields["actor"] = cut(actor).into();
+    fields["from"] = cut(from).into();
+    fields["outcome"] = if failed.is_some() { "failed" } else { "done" }.into();
+    if let Some(reason) = failed {
+        fields["reason"] = cut(reason).into();
+    }
+    fields
 }
 
 /// The event's name for a file verb.

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 pub use journal::{Journal, JournalError};
 pub use tally::Tally;
 
+use crate::clock::UnixMillis;
 use crate::ids::{Name, SessionId};
 use crate::path::VirtualPath;
 
@@ -57,6 +58,12 @@ pub enum Event {
         service: Name,
         reason: String,
     },
+    /// 14. A connection was refused by a ban of its address.
+    ConnectionBanned {
+        peer: SocketAddr,
+        service: Name,
+        reason: String,
+    },
     /// 20 and on. An operation on a file or folder was done, or was refused.
     FileOperation(FileOperation),
     /// 40. The catalog was changed through this node.
@@ -72,6 +79,35 @@ pub enum Event {
         from: String,
         reason: String,
     },
+    /// 42. A join token was asked for; `failed`: why none was issued. The token itself is in no event.
+    JoinTokenIssued {
+        actor: String,
+        from: String,
+        valid_seconds: u64,
+        failed: Option<String>,
+    },
+    /// 43. The removal of a node was asked for; `failed`: why it was not done, or not as far as is known.
+    NodeRemoved {
+        actor: String,
+        from: String,
+        target: String,
+        failed: Option<String>,
+    },
+    /// 44. Moving the leadership was asked for; `failed`: why it was not moved, or not as far as is known.
+    LeadershipMoved {
+        actor: String,
+        from: String,
+        target: String,
+        failed: Option<String>,
+    },
+    /// 45. The close of a session was asked for; `target` is its node, where one was found to have it.
+    SessionCloseAsked {
+        actor: String,
+        from: String,
+        session: String,
+        target: Option<String>,
+        failed: Option<String>,
+    },
     /// 50. A port was opened.
     ServiceOpened { service: Name, address: SocketAddr },
     /// 51. A port was closed.
@@ -85,6 +121,21 @@ pub enum Event {
         service: Name,
         address: SocketAddr,
         reason: String,
+    },
+    /// 55. This node began to keep a ban.
+    BanBegan {
+        ban: Name,
+        /// A network or an account.
+        target: String,
+        reason: String,
+        until: Option<UnixMillis>,
+        automatic: bool,
+    },
+    /// 56. This node keeps a ban no more.
+    BanEnded {
+        ban: Name,
+        target: String,
+        reason: &'static str,
     },
     /// 60. A storage could not be used as it should.
     StorageUnhealthy { storage: Name, reason: String },

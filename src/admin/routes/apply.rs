@@ -54,6 +54,7 @@ async fn apply(
         expected: asked.expected,
         puts: Vec::new(),
         deletes: asked.deletes,
+        seen: Vec::new(),
     };
     let secrets = take(&mut transaction, built);
     let change = Change {

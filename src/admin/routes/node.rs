@@ -24,6 +24,7 @@ use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
 use crate::admin::{AdminApi, border, change, limits};
 use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Role, Spec, Transaction};
+use crate::events::Event;
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
@@ -41,25 +42,22 @@ async fn list(State(api): State<Arc<AdminApi>>) -> Response {
     change::json(StatusCode::OK, &json!({ "nodes": nodes }))
 }
 
-/// The member that a path names by its number or by its name.
-fn member_id(api: &AdminApi, part: &PathPart) -> Result<NodeId, Problem> {
-    let members = api.cluster.status().members;
-    let by_number = part.0.parse().map(NodeId).ok().filter(|id| members.contains_key(id));
-    let by_name = || {
-        members
-            .iter()
-            .find(|(_, member)| member.name == part.0)
-            .map(|(id, _)| *id)
-    };
+/// The node that a path names by its number or by its name: a member, or one whose removal stopped half-way.
+fn known_id(api: &AdminApi, part: &PathPart) -> Result<NodeId, Problem> {
+    let known = api.cluster.known_nodes();
+    let by_number = part.0.parse().map(NodeId).ok().filter(|id| known.contains_key(id));
+    let by_name = || known.iter().find(|(_, name)| **name == part.0).map(|(id, _)| *id);
     by_number.or_else(by_name).ok_or_else(|| {
-        let known: Vec<_> = members
-            .iter()
-            .map(|(id, member)| format!("{id} ({})", member.name))
-            .collect();
-        let shown: String = part.0.chars().take(128).collect();
-        let detail = format!("no member is {shown}; members are {}", known.join(", "));
+        let listed: Vec<_> = known.iter().map(|(id, name)| format!("{id} ({name})")).collect();
+        let shown = shown(part);
+        let detail = format!("no node is {shown}; known are {}", listed.join(", "));
         Problem::new(ProblemKind::NotFound, detail)
     })
+}
+
+/// What a path named, bounded, for people.
+fn shown(part: &PathPart) -> String {
+    part.0.chars().take(128).collect()
 }
 
 fn failed(error: &NodeError) -> Problem {
@@ -71,22 +69,18 @@ async fn remove(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
-    caller.confirm(&api, Role::Owner).await?;
-    // A removal that stopped half-way leaves a node that is no member but still known to the cluster, which judges.
-    let found = member_id(&api, &part);
-    let id = found
-        .clone()
-        .or_else(|problem| part.0.parse().map(NodeId).map_err(|_| problem))?;
-    if id == api.cluster.id() {
-        let detail = "a node cannot be removed through itself: nothing was done; ask another member";
-        return Err(Problem::new(ProblemKind::Invalid, detail));
-    }
-    let name = name_of(&api.cluster.status(), id);
-    api.cluster.remove_node(id).await.map_err(|error| match &found {
-        Ok(_) => failed(&error),
-        Err(unknown) => Problem::new(ProblemKind::NodeOperationFailed, format!("{}: {error}", unknown.detail)),
-    })?;
-    tracing::info!(node = %name, id = id.0, by = %caller, "a node was removed");
+    let removed = remove_known(&api, &caller, &part).await;
+    let target = match &removed {
+        Ok((_, name)) => name.clone(),
+        Err(_) => shown(&part),
+    };
+    api.journal.record(Event::NodeRemoved {
+        actor: caller.to_string(),
+        from: caller.origin.to_string(),
+        target,
+        failed: removed.as_ref().err().map(|problem| problem.detail.clone()),
+    });
+    let (id, name) = removed?;
     // The removed node may hold the old data key, so nothing may stay sealed with it.
     let mut body = json!({ "removed": id, "name": name });
     // What this node had applied before may be an old state with an old data key.
@@ -111,6 +105,19 @@ async fn remove(
         }
     }
     Ok(change::json(StatusCode::OK, &body))
+}
+
+/// Removes the node that a path names; gives its id and its name.
+async fn remove_known(api: &AdminApi, caller: &Caller, part: &PathPart) -> Result<(NodeId, String), Problem> {
+    caller.confirm(api, Role::Owner).await?;
+    let id = known_id(api, part)?;
+    if id == api.cluster.id() {
+        let detail = "a node cannot be removed through itself: nothing was done; ask another member";
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    let name = api.cluster.known_nodes().remove(&id).unwrap_or_else(|| shown(part));
+    api.cluster.remove_node(id).await.map_err(|error| failed(&error))?;
+    Ok((id, name))
 }
 
 /// Seals every host key with the newest data key. Gives, by name, what became of it.
@@ -150,6 +157,7 @@ async fn reseal_one(api: &Arc<AdminApi>, caller: &Caller, object: &Object<HostKe
         expected: vec![(key, Expected::Revision(object.revision))],
         puts: vec![(object.name.clone(), spec)],
         deletes: Vec::new(),
+        seen: Vec::new(),
     };
     let request = border::random().map(RequestId);
     let request = request.map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
@@ -162,15 +170,21 @@ async fn lead(
     Extension(caller): Extension<Caller>,
     part: PathPart,
 ) -> Result<Response, Problem> {
-    caller.confirm(&api, Role::Owner).await?;
-    let id = member_id(&api, &part)?;
-    api.cluster
-        .transfer_leadership(Some(id))
-        .await
-        .map_err(|error| failed(&error))?;
-    let name = name_of(&api.cluster.status(), id);
-    tracing::info!(node = %name, by = %caller, "the leadership was handed over");
-    Ok(change::json(StatusCode::OK, &json!({ "leader": name })))
+    let moved = async {
+        caller.confirm(&api, Role::Owner).await?;
+        let id = known_id(&api, &part)?;
+        let moved = api.cluster.transfer_leadership(Some(id)).await;
+        moved.map_err(|error| failed(&error))?;
+        Ok(name_of(&api.cluster.status(), id))
+    }
+    .await;
+    api.journal.record(Event::LeadershipMoved {
+        actor: caller.to_string(),
+        from: caller.origin.to_string(),
+        target: moved.as_ref().map_or_else(|_| shown(&part), String::clone),
+        failed: moved.as_ref().err().map(|problem: &Problem| problem.detail.clone()),
+    });
+    Ok(change::json(StatusCode::OK, &json!({ "leader": moved? })))
 }
 
 async fn join_token(
@@ -195,10 +209,19 @@ async fn join_token(
         let reason = format!("must be from 1 to {}", limits::JOIN_TOKEN_SECONDS_MAX);
         return Err(Problem::invalid("valid_seconds", reason));
     }
-    caller.confirm(&api, Role::Owner).await?;
-    let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
-    let token = token.map_err(|error| failed(&error))?;
-    tracing::info!(seconds, by = %caller, "a join token was made");
+    let token = async {
+        caller.confirm(&api, Role::Owner).await?;
+        let token = api.cluster.create_join_token(Duration::from_secs(seconds)).await;
+        token.map_err(|error| failed(&error))
+    }
+    .await;
+    api.journal.record(Event::JoinTokenIssued {
+        actor: caller.to_string(),
+        from: caller.origin.to_string(),
+        valid_seconds: seconds,
+        failed: token.as_ref().err().map(|problem| problem.detail.clone()),
+    });
+    let token = token?;
     Ok(change::json(
         StatusCode::OK,
         &json!({ "token": token, "valid_seconds": seconds }),

@@ -230,6 +230,7 @@ async fn remove(
         expected: vec![(key.clone(), expected)],
         puts: Vec::new(),
         deletes: vec![key],
+        seen: Vec::new(),
     };
     let change = Change {
         transaction,

@@ -20,6 +20,7 @@ use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{Options, PathPart};
 use crate::admin::{AdminApi, change, limits};
 use crate::catalog::Role;
+use crate::events::Event;
 use crate::ids::SessionId;
 
 /// Its routes.
@@ -102,16 +103,26 @@ async fn close(
         .0
         .parse()
         .map_err(|reason: String| Problem::new(ProblemKind::Malformed, reason))?;
-    caller.confirm(&api, Role::Operator).await?;
-    let asked: Vec<Asked<CloseAnswer>> = ask(&api, CLOSE_SESSION, &CloseQuestion { id: id.to_string() }).await;
+    let closed = close_anywhere(&api, &caller, id).await;
+    api.journal.record(Event::SessionCloseAsked {
+        actor: caller.to_string(),
+        from: caller.origin.to_string(),
+        session: id.to_string(),
+        target: closed.as_ref().ok().cloned(),
+        failed: closed.as_ref().err().map(|problem| problem.detail.clone()),
+    });
+    let body = json!({ "closed": id.to_string(), "node": closed? });
+    Ok(change::json(StatusCode::OK, &body))
+}
+
+/// Asks every node to close the session; gives the name of the one that had it.
+async fn close_anywhere(api: &AdminApi, caller: &Caller, id: SessionId) -> Result<String, Problem> {
+    caller.confirm(api, Role::Operator).await?;
+    let asked: Vec<Asked<CloseAnswer>> = ask(api, CLOSE_SESSION, &CloseQuestion { id: id.to_string() }).await;
     let mut unreachable = Vec::new();
     for node in asked {
         match node.answer {
-            Ok(answer) if answer.closed => {
-                tracing::info!(session = %id, node = %node.member.name, by = %caller, "a session was closed");
-                let body = json!({ "closed": id.to_string(), "node": node.member.name });
-                return Ok(change::json(StatusCode::OK, &body));
-            }
+            Ok(answer) if answer.closed => return Ok(node.member.name),
             Ok(_) => {}
             Err(reason) => unreachable.push(json!({ "node": node.member.name, "reason": reason })),
         }

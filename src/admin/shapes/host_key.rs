@@ -47,7 +47,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         Some(pem) => border::import_host_key(&pem).map_err(|reason| Problem::invalid(&private_path, reason))?,
         None => {
             let algorithm = HostKeyAlgorithm::from_word(word.as_deref().unwrap_or("ed25519"))
-                .ok_or_else(|| Problem::invalid(&algorithm_path, "must be `ed25519` or `rsa-4096`"))?;
+                .ok_or_else(|| Problem::invalid(&algorithm_path, "must be `ed25519` or `rsa-3072`"))?;
             border::generate_host_key(algorithm).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?
         }
     };
@@ -65,6 +65,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
             algorithm: pair.algorithm,
             public: pair.public,
             sealed_private,
+            certificate: None,
             created_at: border.now,
         }),
         secret: None,

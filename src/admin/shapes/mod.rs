@@ -6,8 +6,14 @@
 pub mod account;
 pub mod administrator;
 pub mod api_token;
+pub mod authority;
+pub mod ban;
 pub mod fields;
+pub mod group;
 pub mod host_key;
+pub mod mount;
+pub mod restrictions;
+pub mod role;
 pub mod service;
 pub mod settings;
 pub mod storage;
@@ -134,6 +140,10 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
         Kind::HostKey => host_key::build(&key.name, &mut fields, border),
         Kind::Storage => storage::build(&mut fields).map(Built::plain),
         Kind::Settings => settings::build(&key.name, &mut fields).map(Built::plain),
+        Kind::Group => group::build(&mut fields).map(Built::plain),
+        Kind::Role => role::build(&mut fields).map(Built::plain),
+        Kind::Authority => authority::build(&mut fields).map(Built::plain),
+        Kind::Ban => ban::build(&mut fields).map(Built::plain),
     };
     // An unknown field explains more than what follows from it.
     match (fields.done(), built) {
@@ -144,37 +154,32 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
 
 /// The way out: the object `key` as JSON with its revision, or `None` where it does not exist.
 pub fn show(view: &View, key: &ObjectKey) -> Option<Value> {
-    let name = &key.name;
-    match key.kind {
-        Kind::Account => view
-            .accounts
-            .get(name)
-            .map(|object| envelope(key.kind, object, account::show)),
-        Kind::Administrator => view
-            .administrators
-            .get(name)
-            .map(|object| envelope(key.kind, object, administrator::show)),
-        Kind::ApiToken => view
-            .api_tokens
-            .get(name)
-            .map(|object| envelope(key.kind, object, api_token::show)),
-        Kind::Service => view
-            .services
-            .get(name)
-            .map(|object| envelope(key.kind, object, service::show)),
-        Kind::HostKey => view
-            .host_keys
-            .get(name)
-            .map(|object| envelope(key.kind, object, host_key::show)),
-        Kind::Storage => view
-            .storages
-            .get(name)
-            .map(|object| envelope(key.kind, object, storage::show)),
-        Kind::Settings => view
-            .settings
-            .get(name)
-            .map(|object| envelope(key.kind, object, settings::show)),
-    }
+    view.object(key).as_ref().map(show_object)
+}
+
+/// An object as JSON with its revision; no secret stands in it.
+pub fn show_object(object: &Object<Spec>) -> Value {
+    let spec = match &object.spec {
+        Spec::Account(spec) => account::show(spec),
+        Spec::Administrator(spec) => administrator::show(spec),
+        Spec::ApiToken(spec) => api_token::show(spec),
+        Spec::Service(spec) => service::show(spec),
+        Spec::HostKey(spec) => host_key::show(spec),
+        Spec::Storage(spec) => storage::show(spec),
+        Spec::Settings(spec) => settings::show(spec),
+        Spec::Group(spec) => group::show(spec),
+        Spec::Role(spec) => role::show(spec),
+        Spec::Authority(spec) => authority::show(spec),
+        Spec::Ban(spec) => ban::show(spec),
+    };
+    json!({
+        "kind": object.spec.kind().word(),
+        "name": object.name,
+        "revision": object.revision,
+        "changed_by": object.changed_by,
+        "changed_at": object.changed_at.to_rfc3339(),
+        "spec": spec,
+    })
 }
 
 /// The names of all objects of `kind` after `after`, in order, at most `max`.
@@ -196,18 +201,11 @@ pub fn names(view: &View, kind: Kind, after: Option<&Name>, max: usize) -> Vec<N
         Kind::HostKey => page(&view.host_keys, after, max),
         Kind::Storage => page(&view.storages, after, max),
         Kind::Settings => page(&view.settings, after, max),
+        Kind::Group => page(&view.groups, after, max),
+        Kind::Role => page(&view.roles, after, max),
+        Kind::Authority => page(&view.authorities, after, max),
+        Kind::Ban => page(&view.bans, after, max),
     }
-}
-
-fn envelope<T>(kind: Kind, object: &Object<T>, show: impl Fn(&T) -> Value) -> Value {
-    json!({
-        "kind": kind.word(),
-        "name": object.name,
-        "revision": object.revision,
-        "changed_by": object.changed_by,
-        "changed_at": object.changed_at.to_rfc3339(),
-        "spec": show(&object.spec),
-    })
 }
 
 fn moment(moment: Option<UnixMillis>) -> Value {
