@@ -51,6 +51,12 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 pub const PAGE_DEFAULT: usize = 1_000;
 /// Objects of one page at most.
 pub const PAGE_MAX: usize = 5_000;
+/// Objects that one request for a page looks at; a filter that fits few of many gives short pages.
+pub const LIST_LOOKED_AT_MAX: usize = 20_000;
+/// Bytes of a name pattern or a filter's value.
+pub const FILTER_BYTES_MAX: usize = 256;
+/// How often a patch without `If-Match` is tried when others change the object at the same time.
+pub const PATCH_TRIES_MAX: u32 = 8;
 /// Sessions that one node lists.
 pub const SESSIONS_LISTED_MAX: usize = 10_000;
 

@@ -1,7 +1,7 @@
 //! The admin HTTP API: what administrators and the CLI ask of any node, under `/api/v1`, plus health and metrics.
 //!
 //! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
-//! types and back), `etag` and `query` (preconditions and options), `change` (a transaction and its answer),
+//! types and back), `etag`, `query` and `select` (preconditions, options, pages), `merge` (patches), `change` (a transaction and its answer),
 //! `enforced` (`wait=enforced`), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
 //! port and local socket) and `connection`. Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
 
@@ -13,12 +13,14 @@ pub mod enforced;
 pub mod etag;
 pub mod failures;
 pub mod limits;
+pub mod merge;
 pub mod peers;
 pub mod port;
 pub mod problem;
 pub mod query;
 pub mod roles;
 pub mod routes;
+pub mod select;
 pub mod serve;
 pub mod shapes;
 

@@ -18,7 +18,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::Route;
-use super::object::{build, read_only, take};
+use super::object::{Wanted, build, read_only, take};
 use crate::admin::AdminApi;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
@@ -67,7 +67,7 @@ async fn apply(
 
 /// What is asked for; the specs are not read yet.
 struct Asked {
-    objects: Vec<(ObjectKey, Value, String)>,
+    objects: Vec<(ObjectKey, Wanted, String)>,
     deletes: Vec<ObjectKey>,
     expected: Vec<(ObjectKey, Expected)>,
 }
@@ -85,7 +85,7 @@ impl Asked {
                     .raw("spec")
                     .ok_or_else(|| Problem::invalid(&spec_path, "is missing"))?;
                 fields.done()?;
-                Ok((key, spec, spec_path))
+                Ok((key, Wanted::Whole(spec), spec_path))
             })?,
             deletes: fields.list("deletes", STEPS_MAX, |value, path| {
                 let mut fields = Fields::of(value, path)?;

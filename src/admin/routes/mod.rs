@@ -4,6 +4,7 @@ pub mod apply;
 pub mod health;
 pub mod node;
 pub mod object;
+pub mod patch;
 pub mod session;
 pub mod status;
 
@@ -19,7 +20,7 @@ use super::problem::{Problem, ProblemKind};
 
 /// One method on one path.
 pub struct Route {
-    /// `GET`, `PUT`, `POST` or `DELETE`.
+    /// `GET`, `PUT`, `PATCH`, `POST` or `DELETE`.
     pub method: &'static str,
     /// As axum writes it.
     pub path: String,

@@ -8,6 +8,8 @@ pub mod administrator;
 pub mod api_token;
 pub mod fields;
 pub mod host_key;
+pub mod kinds;
+pub mod schema;
 pub mod service;
 pub mod settings;
 pub mod storage;
@@ -23,7 +25,6 @@ use super::port::ClusterPort;
 use super::problem::{Problem, ProblemKind};
 use crate::catalog::{Kind, Object, ObjectKey, PasswordHash, Spec, View};
 use crate::clock::UnixMillis;
-use crate::ids::Name;
 
 /// What the way in needs besides the JSON.
 pub struct Border<'a> {
@@ -126,15 +127,7 @@ impl Built {
 /// The way in: the JSON of a spec, standing at `path`, becomes the object `key`'s content.
 pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> Result<Built, Problem> {
     let mut fields = Fields::of(spec, path)?;
-    let built = match key.kind {
-        Kind::Account => account::build(&key.name, &mut fields, border),
-        Kind::Administrator => administrator::build(&key.name, &mut fields, border),
-        Kind::ApiToken => api_token::build(&key.name, &mut fields, border),
-        Kind::Service => service::build(&mut fields).map(Built::plain),
-        Kind::HostKey => host_key::build(&key.name, &mut fields, border),
-        Kind::Storage => storage::build(&mut fields).map(Built::plain),
-        Kind::Settings => settings::build(&key.name, &mut fields).map(Built::plain),
-    };
+    let built = (kinds::row(key.kind).build)(&key.name, &mut fields, border);
     // An unknown field explains more than what follows from it.
     match (fields.done(), built) {
         (Err(unknown), Ok(_)) => Err(unknown),
@@ -144,59 +137,7 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
 
 /// The way out: the object `key` as JSON with its revision, or `None` where it does not exist.
 pub fn show(view: &View, key: &ObjectKey) -> Option<Value> {
-    let name = &key.name;
-    match key.kind {
-        Kind::Account => view
-            .accounts
-            .get(name)
-            .map(|object| envelope(key.kind, object, account::show)),
-        Kind::Administrator => view
-            .administrators
-            .get(name)
-            .map(|object| envelope(key.kind, object, administrator::show)),
-        Kind::ApiToken => view
-            .api_tokens
-            .get(name)
-            .map(|object| envelope(key.kind, object, api_token::show)),
-        Kind::Service => view
-            .services
-            .get(name)
-            .map(|object| envelope(key.kind, object, service::show)),
-        Kind::HostKey => view
-            .host_keys
-            .get(name)
-            .map(|object| envelope(key.kind, object, host_key::show)),
-        Kind::Storage => view
-            .storages
-            .get(name)
-            .map(|object| envelope(key.kind, object, storage::show)),
-        Kind::Settings => view
-            .settings
-            .get(name)
-            .map(|object| envelope(key.kind, object, settings::show)),
-    }
-}
-
-/// The names of all objects of `kind` after `after`, in order, at most `max`.
-pub fn names(view: &View, kind: Kind, after: Option<&Name>, max: usize) -> Vec<Name> {
-    fn page<T>(shelf: &crate::catalog::view::Shelf<T>, after: Option<&Name>, max: usize) -> Vec<Name> {
-        use std::ops::Bound;
-        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        shelf
-            .range((from, Bound::Unbounded))
-            .take(max)
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-    match kind {
-        Kind::Account => page(&view.accounts, after, max),
-        Kind::Administrator => page(&view.administrators, after, max),
-        Kind::ApiToken => page(&view.api_tokens, after, max),
-        Kind::Service => page(&view.services, after, max),
-        Kind::HostKey => page(&view.host_keys, after, max),
-        Kind::Storage => page(&view.storages, after, max),
-        Kind::Settings => page(&view.settings, after, max),
-    }
+    (kinds::row(key.kind).show)(view, &key.name)
 }
 
 fn envelope<T>(kind: Kind, object: &Object<T>, show: impl Fn(&T) -> Value) -> Value {

@@ -1,8 +1,10 @@
 //! The API as a whole, over the real catalog.
 
 mod callers;
+mod lists;
 mod nodes;
 mod objects;
+mod patches;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
