@@ -62,6 +62,7 @@ pub const TABLE: &[(&str, &str, Needs)] = &[
     // Each object in it is judged by its own kind as well.
     ("POST", "/api/v1/apply", role(Operator)),
     ("GET", "/api/v1/status", role(Viewer)),
+    ("GET", "/api/v1/watch", role(Viewer)),
     ("GET", "/api/v1/session", role(Viewer)),
     ("POST", "/api/v1/session/{id}/close", role(Operator)),
     ("GET", "/api/v1/node", role(Viewer)),

@@ -7,6 +7,7 @@ pub mod object;
 pub mod patch;
 pub mod session;
 pub mod status;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Route> {
         status::routes(),
         session::routes(),
         node::routes(),
+        watch::routes(),
     ]
     .into_iter()
     .flatten()

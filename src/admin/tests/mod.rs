@@ -5,6 +5,7 @@ mod lists;
 mod nodes;
 mod objects;
 mod patches;
+mod watches;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
