@@ -39,7 +39,7 @@ pub fn decide<'a>(account: &'a Account, operation: Operation, path: &VirtualPath
         };
     };
     let mut allowed = false;
-    for grant in grants.iter().filter(|grant| path.is_within(&grant.path)) {
+    for grant in grants.iter().filter(|grant| grant.reach.holds_at(path)) {
         if grant.deny.contains(operation) {
             return Decision::Deny(mount);
         }
@@ -56,7 +56,7 @@ pub fn decide<'a>(account: &'a Account, operation: Operation, path: &VirtualPath
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::catalog::{Grant, Operations};
+    use crate::catalog::{Grant, Operations, Reach};
     use crate::ids::Name;
 
     fn path(text: &str) -> VirtualPath {
@@ -75,7 +75,7 @@ mod tests {
     fn grant(at: &str, allow: &[Operation], deny: &[Operation]) -> Grant {
         let set = |list: &[Operation]| list.iter().copied().collect::<Operations>();
         Grant {
-            path: path(at),
+            reach: Reach::Below(path(at)),
             allow: set(allow),
             deny: set(deny),
         }
@@ -100,6 +100,7 @@ mod tests {
             ],
             sources: Vec::new(),
             sessions_max: None,
+            ..Account::default()
         }
     }
 

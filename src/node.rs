@@ -25,6 +25,7 @@ use crate::catalog::ViewSource;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
+use crate::listener::{Counts, Surroundings};
 use crate::protocols::sftp::flow::NodeFlow;
 use crate::protocols::ssh::Dependencies;
 use crate::reconcile::host_keys::HostKeys;
@@ -67,7 +68,13 @@ impl Node {
 
         let vfs = Vfs::new(view.clone(), clock.clone(), journal.clone(), cluster.id().0);
         let authenticator = Authenticator::new(view.clone(), clock.clone()).map_err(|error| chain(&error))?;
-        let opener = open_sftp::SftpOpener::new(Dependencies {
+        let connections = Arc::new(Counts::default());
+        let surroundings = Surroundings {
+            journal: journal.clone(),
+            counts: connections.clone(),
+            banned: Arc::new(|_| None),
+        };
+        let dependencies = Dependencies {
             node: config.name.clone(),
             views: view.clone(),
             registry: registry.clone(),
@@ -76,7 +83,8 @@ impl Node {
             clock: clock.clone(),
             authenticator,
             flow: Arc::new(NodeFlow::default()),
-        });
+        };
+        let opener = open_sftp::SftpOpener::new(dependencies, surroundings);
 
         let (stop, stopped) = watch::channel(false);
         let reconciler = Reconciler {
@@ -111,7 +119,7 @@ impl Node {
             journal: journal.clone(),
             clock: clock.clone(),
             node: config.name.clone(),
-            health: health(&cluster, &registry, &journal, &enforced_now),
+            health: health(&cluster, &registry, &journal, &enforced_now, &connections),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
         let resealing = reseal::run(cluster.clone(), clock, config.name.clone(), stopped.clone());
@@ -226,6 +234,7 @@ fn health(
     registry: &Arc<Registry>,
     journal: &Journal,
     enforced: &watch::Receiver<Enforced>,
+    connections: &Arc<Counts>,
 ) -> NodeHealth {
     let ready = {
         let enforced = enforced.clone();
@@ -249,7 +258,7 @@ fn health(
     };
     let metrics = {
         let (cluster, registry, journal) = (cluster.clone(), registry.clone(), journal.clone());
-        let enforced = enforced.clone();
+        let (enforced, connections) = (enforced.clone(), connections.clone());
         move || {
             let mut sessions: BTreeMap<&'static str, u64> = BTreeMap::from([("sftp", 0)]);
             let mut live_bytes = (0, 0);
@@ -267,6 +276,7 @@ fn health(
                 counts: &journal.tally().counts(),
                 sessions: &sessions,
                 live_bytes,
+                connections: &connections,
             })
         }
     };

@@ -36,6 +36,7 @@ mod transport;
 
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
 pub use node::{
-    Cluster, ClusterStatus, InitOptions, JoinOptions, Member, NodeError, NodeId, PeerError, PeerService, StartOptions,
+    Cluster, ClusterStatus, InitOptions, JoinOptions, Member, NodeError, NodeId, PeerError, PeerService, Row, RowsAsk,
+    StartOptions,
 };
 pub use outcome::{Committed, ProposeError, ReadError, RequestId};

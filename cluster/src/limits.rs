@@ -40,5 +40,9 @@ pub const LOG_CACHE_ENTRIES: usize = 20_000;
 pub const LOG_SYNC_WAIT: Duration = Duration::from_micros(20);
 /// The bytes of log entries in one message to a follower; a single larger entry still goes alone.
 pub const APPEND_BYTES_MAX: usize = COMMAND_BYTES_MAX;
+/// How many rows one read gives at most.
+pub const ROWS_READ_MAX: usize = 1_000;
+/// How many bytes of keys and values one read gives at most; a single larger row still comes alone.
+pub const ROWS_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long the start waits for the lock of applied state.
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);

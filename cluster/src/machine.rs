@@ -78,7 +78,15 @@ pub trait StateMachine: Send + 'static {
     /// The reverse of [`encode_outcome`](Self::encode_outcome).
     fn decode_outcome(bytes: &[u8]) -> Result<Self::Outcome, CodecError>;
 
-    /// Builds the machine from its rows, in key order: at start, and when a snapshot is installed. No rows: new.
+    /// Whether the row with this key is kept on disk only, not in memory: for rows that are many and seldom read, and
+    /// that apply itself never needs, such as a history. Its value is replicated, hashed and read back with
+    /// [`Cluster::rows`](crate::Cluster::rows) as any other. A key must always get the same answer, in each release.
+    fn kept_on_disk(_key: &[u8]) -> bool {
+        false
+    }
+
+    /// Builds the machine from its rows, in key order: at start, and when a snapshot is installed. No rows: new. Of a
+    /// row that is [kept on disk](Self::kept_on_disk) only the key is given, with an empty value.
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError>
     where
         Self: Sized;

@@ -12,6 +12,7 @@ mod membership;
 mod messages;
 mod read;
 mod route;
+mod rows;
 mod running;
 mod serve;
 mod server_tls;
@@ -97,6 +98,28 @@ pub enum PeerError {
     Unreachable(String),
     /// It answered with an error.
     Refused(String),
+}
+
+/// One of the machine's rows, as the machine wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// Which rows to read.
+#[derive(Debug, Clone, Default)]
+pub struct RowsAsk {
+    /// Only rows whose key begins so.
+    pub prefix: Vec<u8>,
+    /// Begin at this key, itself included; `None`: at the first, or at the last in reverse.
+    pub from: Option<Vec<u8>>,
+    /// At most so many, and at most [`limits::ROWS_READ_MAX`](crate::limits::ROWS_READ_MAX).
+    pub limit: usize,
+    /// From the highest key down.
+    pub reverse: bool,
 }
 
 /// What this node knows of the consensus at this moment.
@@ -257,6 +280,14 @@ impl<M: StateMachine> Cluster<M> {
         self.node()
             .wait_applied(revision, tokio::time::Instant::now() + deadline)
             .await
+    }
+
+    /// Reads rows of the machine as this node has applied them, those that are [kept on
+    /// disk](StateMachine::kept_on_disk) included, all in one picture of the state. Runs off the async threads. What
+    /// is answered is bounded in rows and in bytes, so that fewer rows than the limit do not mean the end: go on after
+    /// the last one until nothing comes.
+    pub async fn rows(&self, ask: RowsAsk) -> Result<Vec<Row>, ReadError> {
+        self.node().rows(ask).await
     }
 
     /// The consensus as this node sees it.

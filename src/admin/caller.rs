@@ -29,6 +29,16 @@ pub enum Origin {
     Remote(SocketAddr),
 }
 
+impl Origin {
+    /// The caller's address; `None`: on this machine.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Local => None,
+            Self::Remote(peer) => Some(peer.ip().to_canonical()),
+        }
+    }
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -94,7 +104,7 @@ impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.actor {
             Actor::Root { node } => write!(f, "root@{node}"),
-            Actor::Administrator { name, .. } => write!(f, "{name}"),
+            Actor::Administrator { name, .. } | Actor::Account { name } => write!(f, "{name}"),
         }
     }
 }

@@ -118,6 +118,7 @@ pub async fn make(
     let task = tokio::spawn(async move {
         let command = Command {
             actor: caller.actor.clone(),
+            from: caller.origin.address(),
             at: api.clock.now(),
             transaction: transaction.clone(),
         };

@@ -121,3 +121,16 @@ pub const JOIN_TOKEN_SECONDS_MAX: u64 = 7 * 24 * 3_600;
 pub const JOIN_TOKEN_SECONDS_DEFAULT: u64 = 3_600;
 /// The longest path of a storage's root, in bytes.
 pub const ROOT_BYTES_MAX: usize = 4_096;
+
+/// The slowest rate that may be set, in bytes a second; below it clients give up.
+pub const RATE_MIN: u64 = 1024;
+/// Bytes of a certificate principal's name.
+pub const PRINCIPAL_BYTES_MAX: usize = 256;
+/// The shortest `staleness_max_seconds`: below it every election would shut everybody out.
+pub const STALENESS_SECONDS_MIN: u32 = 30;
+/// The longest span that is given in days.
+pub const DAYS_MAX: u32 = 3_650;
+/// The strictest entropy that may be asked of a password, in bits.
+pub const ENTROPY_BITS_MAX: u32 = 256;
+/// The most failed logins that may be allowed before a ban.
+pub const LOGIN_FAILURES_MAX: u32 = 1_000_000;

@@ -14,6 +14,7 @@ pub mod etag;
 pub mod failures;
 pub mod limits;
 pub mod merge;
+pub mod openapi;
 pub mod peers;
 pub mod port;
 pub mod problem;

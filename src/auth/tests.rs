@@ -19,6 +19,7 @@ fn account() -> Account {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: None,
+        ..Account::default()
     }
 }
 

@@ -4,6 +4,8 @@
 
 use ipnet::IpNet;
 
+use super::pattern::Pattern;
+use super::restrictions::Restrictions;
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 use crate::path::VirtualPath;
@@ -15,18 +17,82 @@ pub struct Account {
     pub enabled: bool,
     /// After this moment it counts as disabled.
     pub expires_at: Option<UnixMillis>,
+    /// What must be proven to sign in.
+    pub proofs: Proofs,
     /// `None`: signing in by password is impossible.
     pub password: Option<PasswordHash>,
+    /// What is known of the password besides its hash.
+    pub password_state: PasswordState,
     /// Keys that let it in; at most [`super::limits::KEYS_MAX`].
     pub keys: Vec<AuthorizedKey>,
-    /// The mount at `/`; with no grants of its own it allows everything.
+    /// The names that a certificate may give to let it in; empty: the account's own name.
+    pub principals: Vec<String>,
+    /// Groups that it is a member of, the more important one first.
+    pub groups: Vec<Name>,
+    /// Roles whose grants it has.
+    pub roles: Vec<Name>,
+    /// The mount at `/`; it allows everything that no grant speaks of, unless it has grants of its own.
     pub home: Option<Mount>,
-    /// Further mounts; what their grants do not allow is denied.
+    /// Further mounts; what no grant allows there is denied.
     pub mounts: Vec<Mount>,
+    /// Grants over all that it sees, its groups' mounts too.
+    pub grants: Vec<Grant>,
     /// Networks it may come from; empty: any.
     pub sources: Vec<IpNet>,
     /// The most sessions at one time on one node; `None`: the service's limit alone.
     pub sessions_max: Option<u32>,
+    /// When, how much, which files, how fast.
+    pub restrictions: Restrictions,
+}
+
+impl Default for Account {
+    /// Enabled, with nothing that lets it in and nothing to see.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            expires_at: None,
+            proofs: Proofs::default(),
+            password: None,
+            password_state: PasswordState::default(),
+            keys: Vec::new(),
+            principals: Vec::new(),
+            groups: Vec::new(),
+            roles: Vec::new(),
+            home: None,
+            mounts: Vec::new(),
+            grants: Vec::new(),
+            sources: Vec::new(),
+            sessions_max: None,
+            restrictions: Restrictions::default(),
+        }
+    }
+}
+
+/// What must be proven to sign in. A certificate of a trusted authority counts as a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proofs {
+    /// A password or a key.
+    #[default]
+    Any,
+    /// A password; keys are not looked at.
+    Password,
+    /// A key; passwords are not looked at.
+    Key,
+    /// Both, in either order.
+    #[serde(rename = "password+key")]
+    PasswordAndKey,
+}
+
+/// What is known of a password besides its hash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PasswordState {
+    /// It must be changed at the next sign-in, before anything else.
+    pub must_change: bool,
+    /// When it was set; `None`: not known, it is of no age.
+    pub changed_at: Option<UnixMillis>,
+    /// Hashes of the former ones, the latest first; at most [`super::limits::FORMER_PASSWORDS_MAX`].
+    pub former: Vec<PasswordHash>,
 }
 
 /// An argon2id hash in PHC string form (`$argon2id$v=19$...`); never the password.
@@ -59,19 +125,38 @@ pub struct Mount {
     pub storage: Name,
     /// The folder below the storage's root (itself normalised: `/` is the root); made when first needed.
     pub folder: VirtualPath,
-    /// What may be done below `at`. `None`: everything on the home, nothing on a further mount.
+    /// What may be done below `at`. `None`: what other grants allow, and on an account's home all that none denies.
     pub grants: Option<Vec<Grant>>,
 }
 
-/// What may be done at a virtual path and below it. Deny beats allow, silence is deny.
+/// What may be done at some virtual paths. Deny beats allow, silence is deny.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The path and all below it; lies within its mount.
-    pub path: VirtualPath,
+    /// Where it holds. A mount's grant reaches no further than its mount.
+    pub reach: Reach,
     /// Allowed operations.
     pub allow: Operations,
     /// Denied operations; they win over any allowance.
     pub deny: Operations,
+}
+
+/// Where a grant holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// At the path and at all below it.
+    Below(VirtualPath),
+    /// At the paths that match, and only there: `/in/**` does not hold at `/in` itself.
+    Matching(Pattern),
+}
+
+impl Reach {
+    /// Whether it holds at `path`.
+    pub fn holds_at(&self, path: &VirtualPath) -> bool {
+        match self {
+            Self::Below(ancestor) => path.is_within(ancestor),
+            Self::Matching(pattern) => pattern.matches(path.as_bytes()),
+        }
+    }
 }
 
 /// What can be done to a path.

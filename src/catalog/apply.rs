@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use argosy_cluster::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
 
+use super::account::Account;
 use super::administrator::Role;
-use super::command::{Actor, Command, Expected, Outcome, Refusal, role_needed};
+use super::coherence::coherent;
+use super::command::{Actor, Command, Expected, Outcome, Refusal, Transaction, role_needed};
+use super::history::{self, Record};
 use super::limits;
-use super::settings::SETTINGS_NAME;
 use super::stored;
 use super::view::{Kind, Object, ObjectKey, Spec, View};
 use crate::clock::UnixMillis;
@@ -21,6 +23,8 @@ use crate::ids::Name;
 #[derive(Debug, Default)]
 pub struct Catalog {
     view: View,
+    /// How many history rows each kept revision has.
+    history: BTreeMap<u64, u32>,
 }
 
 impl StateMachine for Catalog {
@@ -46,9 +50,21 @@ impl StateMachine for Catalog {
         stored::decode_outcome(bytes)
     }
 
+    fn kept_on_disk(key: &[u8]) -> bool {
+        key.starts_with(history::ROW_PREFIX)
+    }
+
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
         let mut catalog = Self::default();
         for (key, value) in rows {
+            if let Some((revision, _)) = history::parse_row_key(key) {
+                *catalog.history.entry(revision).or_default() += 1;
+                continue;
+            }
+            if let Some(account) = stored::parse_seen_key(key) {
+                catalog.view.seen.insert(account, stored::decode_day(value)?);
+                continue;
+            }
             let key = stored::parse_row_key(key)?;
             let object = stored::decode_row(value)?;
             if object.spec.kind() != key.kind || object.name != key.name {
@@ -102,14 +118,21 @@ impl StateMachine for Catalog {
                 changes: Vec::new(),
             };
         }
-        self.view = next;
-        let changes = touched
-            .into_iter()
-            .map(|(key, value)| Change {
-                key: stored::row_key(&key),
-                value,
-            })
-            .collect();
+        let before = std::mem::replace(&mut self.view, next);
+        let mut changes = self.remember(context.revision, command, &before, touched.keys());
+        for key in touched.keys().filter(|key| key.kind == Kind::Account) {
+            if self.view.accounts.get(&key.name).is_none() && self.view.seen.remove(&key.name).is_some() {
+                changes.push(Change {
+                    key: stored::seen_key(&key.name),
+                    value: None,
+                });
+            }
+        }
+        changes.extend(touched.into_iter().map(|(key, value)| Change {
+            key: stored::row_key(&key),
+            value,
+        }));
+        changes.extend(self.see(&command.transaction.seen));
         Applied {
             outcome: Outcome::Applied,
             changes,
@@ -129,19 +152,21 @@ impl std::fmt::Display for Actor {
         match self {
             Self::Root { node } => write!(f, "root@{node}"),
             Self::Administrator { name, .. } => write!(f, "{name}"),
+            Self::Account { name } => write!(f, "account {name}"),
         }
     }
 }
 
 /// What an actor may do by `view` at the moment `at`; the reason where it may do nothing.
 pub fn authority(view: &View, actor: &Actor, at: UnixMillis) -> Result<Role, String> {
-    let Actor::Administrator {
-        name,
-        token,
-        secret_hash,
-    } = actor
-    else {
-        return Ok(Role::Owner);
+    let (name, token, secret_hash) = match actor {
+        Actor::Root { .. } => return Ok(Role::Owner),
+        Actor::Account { .. } => return Err("an account administers nothing".to_owned()),
+        Actor::Administrator {
+            name,
+            token,
+            secret_hash,
+        } => (name, token, secret_hash),
     };
     let administrator = view
         .administrators
@@ -167,11 +192,102 @@ pub fn authority(view: &View, actor: &Actor, at: UnixMillis) -> Result<Role, Str
 }
 
 impl Catalog {
+    /// The history rows of a change, and the removal of those that are one too many.
+    fn remember<'a>(
+        &mut self,
+        revision: u64,
+        command: &Command,
+        before: &View,
+        touched: impl Iterator<Item = &'a ObjectKey>,
+    ) -> Vec<Change> {
+        let mut changes: Vec<_> = (0..)
+            .zip(touched)
+            .map(|(index, key)| {
+                let record = Record {
+                    revision,
+                    actor: command.actor.to_string(),
+                    from: command.from,
+                    at: command.at,
+                    key: key.clone(),
+                    before: before.object(key),
+                    after: self.view.object(key),
+                };
+                Change {
+                    key: history::row_key(revision, index),
+                    value: Some(stored::encode_record(&record)),
+                }
+            })
+            .collect();
+        if !changes.is_empty() {
+            self.history.insert(revision, changes.len() as u32);
+        }
+        while self.history.len() > limits::HISTORY_REVISIONS_MAX {
+            let Some((oldest, rows)) = self.history.pop_first() else {
+                break;
+            };
+            changes.extend((0..rows).map(|index| Change {
+                key: history::row_key(oldest, index),
+                value: None,
+            }));
+        }
+        changes
+    }
+
+    /// Takes in who was used on which day.
+    fn see(&mut self, seen: &[(Name, u32)]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (account, day) in seen {
+            let known = self.view.seen.get(account).copied();
+            if self.view.accounts.contains_key(account) && known.is_none_or(|known| known < *day) {
+                self.view.seen.insert(account.clone(), *day);
+                changes.push(Change {
+                    key: stored::seen_key(account),
+                    value: Some(stored::encode_day(*day)),
+                });
+            }
+        }
+        changes
+    }
+
+    /// What an account may do for itself: give itself a new password, in exchange for the one that it has.
+    fn authorize_account(&self, name: &Name, transaction: &Transaction) -> Result<(), Refusal> {
+        let forbidden = |reason: &str| Refusal::Forbidden {
+            reason: format!("account `{name}` {reason}"),
+        };
+        let present = self
+            .view
+            .accounts
+            .get(name)
+            .ok_or_else(|| forbidden("does not exist any more"))?;
+        if !present.spec.enabled {
+            return Err(forbidden("is disabled"));
+        }
+        let [(put, Spec::Account(spec))] = transaction.puts.as_slice() else {
+            return Err(forbidden("may change its own password, nothing else"));
+        };
+        let but_for_password = Account {
+            password: present.spec.password.clone(),
+            password_state: present.spec.password_state.clone(),
+            ..spec.clone()
+        };
+        if put != name || but_for_password != present.spec || !transaction.deletes.is_empty() {
+            return Err(forbidden("may change its own password, nothing else"));
+        }
+        Ok(())
+    }
+
     fn authorize(&self, command: &Command) -> Result<(), Refusal> {
         let forbidden = |reason: String| Refusal::Forbidden { reason };
+        let transaction = &command.transaction;
+        if !transaction.seen.is_empty() && !matches!(command.actor, Actor::Root { .. }) {
+            return Err(forbidden("only the nodes report which accounts were used".to_owned()));
+        }
+        if let Actor::Account { name } = &command.actor {
+            return self.authorize_account(name, transaction);
+        }
         let role = authority(&self.view, &command.actor, command.at).map_err(forbidden)?;
-        let puts = command.transaction.puts.iter().map(|(_, spec)| spec.kind());
-        let deletes = command.transaction.deletes.iter().map(|key| key.kind);
+        let puts = transaction.puts.iter().map(|(_, spec)| spec.kind());
+        let deletes = transaction.deletes.iter().map(|key| key.kind);
         for kind in puts.chain(deletes) {
             let needed = role_needed(kind);
             if role < needed {
@@ -192,6 +308,10 @@ impl Catalog {
         let steps = transaction.puts.len() + transaction.deletes.len();
         if steps > limits::STEPS_MAX {
             let reason = format!("{steps} changes at a time are over the limit of {}", limits::STEPS_MAX);
+            return Err(Refusal::Invalid { reason });
+        }
+        if transaction.seen.len() > limits::SEEN_MAX {
+            let reason = format!("a report of more than {} accounts is refused", limits::SEEN_MAX);
             return Err(Refusal::Invalid { reason });
         }
         let mut named = BTreeSet::new();
@@ -225,109 +345,6 @@ impl Catalog {
     }
 }
 
-/// What must hold between objects, whatever was changed.
-fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>>>) -> Result<(), Refusal> {
-    for (key, value) in touched {
-        match value {
-            Some(_) => {
-                if let Some(to) = references(next, key)
-                    .into_iter()
-                    .find(|to| next.revision_of(to).is_none())
-                {
-                    return Err(Refusal::Dangling { from: key.clone(), to });
-                }
-            }
-            None => {
-                if let Some(by) = referrer(next, key) {
-                    return Err(Refusal::InUse { key: key.clone(), by });
-                }
-            }
-        }
-    }
-    if touched.keys().any(|key| key.kind == Kind::Service) {
-        ports_differ(next)?;
-    }
-    if touched
-        .keys()
-        .any(|key| key.kind == Kind::Settings && key.name.as_str() != SETTINGS_NAME)
-    {
-        let reason = format!("there is one settings object, and its name is `{SETTINGS_NAME}`");
-        return Err(Refusal::Invalid { reason });
-    }
-    let owners_touched = touched.keys().any(|key| key.kind == Kind::Administrator);
-    if owners_touched
-        && !next
-            .administrators
-            .values()
-            .any(|who| who.spec.enabled && who.spec.role == Role::Owner)
-    {
-        let reason = "no enabled administrator with the role `owner` would be left; make another owner first";
-        return Err(Refusal::Invalid {
-            reason: reason.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// What an object refers to.
-fn references(view: &View, key: &ObjectKey) -> Vec<ObjectKey> {
-    let to = |kind: Kind, name: &Name| ObjectKey {
-        kind,
-        name: name.clone(),
-    };
-    match key.kind {
-        Kind::Account => view.accounts.get(&key.name).map_or_else(Vec::new, |account| {
-            let mounts = account.spec.mounts.iter().chain(account.spec.home.as_ref());
-            mounts.map(|mount| to(Kind::Storage, &mount.storage)).collect()
-        }),
-        Kind::ApiToken => view.api_tokens.get(&key.name).map_or_else(Vec::new, |token| {
-            vec![to(Kind::Administrator, &token.spec.administrator)]
-        }),
-        Kind::Service => view.services.get(&key.name).map_or_else(Vec::new, |service| {
-            service
-                .spec
-                .host_keys
-                .iter()
-                .map(|name| to(Kind::HostKey, name))
-                .collect()
-        }),
-        Kind::Administrator | Kind::HostKey | Kind::Storage | Kind::Settings => Vec::new(),
-    }
-}
-
-/// An object that refers to `key`, if any.
-fn referrer(view: &View, key: &ObjectKey) -> Option<ObjectKey> {
-    let by = |kind: Kind, name: &Name| ObjectKey {
-        kind,
-        name: name.clone(),
-    };
-    let (kind, names): (Kind, Vec<&Name>) = match key.kind {
-        Kind::Storage => (Kind::Account, view.accounts.keys().collect()),
-        Kind::Administrator => (Kind::ApiToken, view.api_tokens.keys().collect()),
-        Kind::HostKey => (Kind::Service, view.services.keys().collect()),
-        Kind::Account | Kind::ApiToken | Kind::Service | Kind::Settings => return None,
-    };
-    names
-        .into_iter()
-        .map(|name| by(kind, name))
-        .find(|candidate| references(view, candidate).contains(key))
-}
-
-/// Two enabled services never share a port: which of them would answer could not be said.
-fn ports_differ(view: &View) -> Result<(), Refusal> {
-    let mut ports: BTreeMap<u16, &Name> = BTreeMap::new();
-    for service in view.services.values().filter(|service| service.spec.enabled) {
-        if let Some(other) = ports.insert(service.spec.port, &service.name) {
-            let reason = format!(
-                "services `{other}` and `{}` both want port {}",
-                service.name, service.spec.port
-            );
-            return Err(Refusal::Invalid { reason });
-        }
-    }
-    Ok(())
-}
-
 impl View {
     fn put(&mut self, object: Object<Spec>) {
         let Object {
@@ -357,6 +374,10 @@ impl View {
             Spec::HostKey(spec) => shelve!(host_keys, spec),
             Spec::Storage(spec) => shelve!(storages, spec),
             Spec::Settings(spec) => shelve!(settings, spec),
+            Spec::Group(spec) => shelve!(groups, spec),
+            Spec::Role(spec) => shelve!(roles, spec),
+            Spec::Authority(spec) => shelve!(authorities, spec),
+            Spec::Ban(spec) => shelve!(bans, spec),
         }
     }
 
@@ -370,6 +391,10 @@ impl View {
             Kind::HostKey => self.host_keys.remove(name).is_some(),
             Kind::Storage => self.storages.remove(name).is_some(),
             Kind::Settings => self.settings.remove(name).is_some(),
+            Kind::Group => self.groups.remove(name).is_some(),
+            Kind::Role => self.roles.remove(name).is_some(),
+            Kind::Authority => self.authorities.remove(name).is_some(),
+            Kind::Ban => self.bans.remove(name).is_some(),
         }
     }
 }

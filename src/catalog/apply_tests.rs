@@ -27,6 +27,7 @@ fn account(storage: &str) -> Spec {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: None,
+        ..Account::default()
     })
 }
 
@@ -84,6 +85,7 @@ impl Case {
         let applied = self.catalog.apply(
             context,
             &Command {
+                from: None,
                 actor,
                 at: UnixMillis(100),
                 transaction,
@@ -273,4 +275,143 @@ fn an_object_named_twice_in_one_change_is_refused() {
     let mut change = put("alice", account("files"));
     change.deletes.push(key(Kind::Account, "alice"));
     assert!(matches!(case.root(change), Outcome::Refused(Refusal::Invalid { .. })));
+}
+
+fn group(groups: &[&str]) -> Spec {
+    Spec::Group(Group {
+        groups: groups.iter().map(|text| name(text)).collect(),
+        ..Group::default()
+    })
+}
+
+#[test]
+fn a_circle_of_groups_or_roles_is_refused_however_far_round() {
+    let mut case = Case::new();
+    for (made, of) in [("a", vec![]), ("b", vec!["a"]), ("c", vec!["b"])] {
+        assert_eq!(case.root(put(made, group(&of))), Outcome::Applied);
+    }
+    for (made, of) in [("a", "c"), ("a", "a")] {
+        let Outcome::Refused(Refusal::Invalid { reason }) = case.root(put(made, group(&[of]))) else {
+            panic!("{made} in {of} was taken");
+        };
+        assert!(reason.contains("inherit from itself"), "{reason}");
+    }
+    let role = |roles: &[&str]| {
+        Spec::Role(AccessRole {
+            roles: roles.iter().map(|text| name(text)).collect(),
+            ..AccessRole::default()
+        })
+    };
+    let both = Transaction {
+        puts: vec![(name("x"), role(&["y"])), (name("y"), role(&["x"]))],
+        ..Transaction::default()
+    };
+    assert!(matches!(case.root(both), Outcome::Refused(Refusal::Invalid { .. })));
+}
+
+#[test]
+fn a_group_in_use_is_not_deleted_and_a_missing_one_not_named() {
+    let mut case = Case::new();
+    let member = |of: &str| {
+        Spec::Account(Account {
+            groups: vec![name(of)],
+            ..Account::default()
+        })
+    };
+    assert!(matches!(
+        case.root(put("alice", member("partners"))),
+        Outcome::Refused(Refusal::Dangling { .. })
+    ));
+    case.root(put("partners", group(&[])));
+    assert_eq!(case.root(put("alice", member("partners"))), Outcome::Applied);
+    let delete = Transaction {
+        deletes: vec![key(Kind::Group, "partners")],
+        ..Transaction::default()
+    };
+    let refusal = Refusal::InUse {
+        key: key(Kind::Group, "partners"),
+        by: key(Kind::Account, "alice"),
+    };
+    assert_eq!(case.root(delete), Outcome::Refused(refusal));
+}
+
+#[test]
+fn every_change_leaves_a_history_row_and_the_oldest_goes_when_there_are_too_many() {
+    let mut case = Case::new();
+    case.root(put("alice", account("files")));
+    let at = case.revision;
+    let record = stored::decode_record(&case.rows[&history::row_key(at, 0)]).unwrap();
+    assert_eq!((record.revision, record.actor.as_str()), (at, "root@node-1"));
+    assert_eq!((record.before, record.key), (None, key(Kind::Account, "alice")));
+    assert_eq!(record.after.unwrap().spec, account("files"));
+    for _ in 0..limits::HISTORY_REVISIONS_MAX {
+        case.root(put("bob", account("files")));
+    }
+    let rows = case.rows.keys().filter(|key| history::parse_row_key(key).is_some());
+    assert_eq!(rows.count(), limits::HISTORY_REVISIONS_MAX);
+    assert!(!case.rows.contains_key(&history::row_key(at, 0)));
+    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], &value[..]));
+    let again = Catalog::restore(&mut rows).unwrap();
+    assert_eq!(
+        (&again.view, &again.history),
+        (&case.catalog.view, &case.catalog.history)
+    );
+}
+
+#[test]
+fn an_account_changes_its_own_password_and_nothing_else() {
+    let mut case = Case::new();
+    case.root(put("alice", account("files")));
+    case.root(put("bob", account("files")));
+    let Spec::Account(plain) = account("files") else {
+        unreachable!();
+    };
+    let with_password = Spec::Account(Account {
+        password: Some(PasswordHash("$argon2id$new".to_owned())),
+        ..plain.clone()
+    });
+    let disabled = Spec::Account(Account {
+        enabled: false,
+        ..plain
+    });
+    let delete = Transaction {
+        deletes: vec![key(Kind::Account, "alice")],
+        ..Transaction::default()
+    };
+    for (who, transaction, allowed) in [
+        ("alice", put("alice", with_password.clone()), true),
+        ("bob", put("alice", with_password.clone()), false),
+        ("alice", put("alice", disabled), false),
+        ("alice", delete, false),
+        ("carol", put("carol", with_password), false),
+    ] {
+        let outcome = case.change(Actor::Account { name: name(who) }, transaction.clone());
+        assert_eq!(
+            outcome == Outcome::Applied,
+            allowed,
+            "{who}: {transaction:?}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn days_of_use_are_kept_only_forward_and_go_with_the_account() {
+    let mut case = Case::new();
+    case.root(put("alice", account("files")));
+    let seen = |day| Transaction {
+        seen: vec![(name("alice"), day), (name("nobody"), day)],
+        ..Transaction::default()
+    };
+    for day in [20_000, 19_999, 20_001] {
+        assert_eq!(case.root(seen(day)), Outcome::Applied);
+    }
+    assert_eq!(case.catalog.view.seen.get("alice"), Some(&20_001));
+    assert_eq!(case.catalog.view.seen.len(), 1);
+    let delete = Transaction {
+        deletes: vec![key(Kind::Account, "alice")],
+        ..Transaction::default()
+    };
+    case.root(delete);
+    assert!(case.catalog.view.seen.is_empty());
+    assert!(!case.rows.contains_key(&stored::seen_key(&name("alice"))));
 }

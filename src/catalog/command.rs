@@ -1,5 +1,7 @@
 //! What can be asked of the catalog, and what it can answer.
 
+use std::net::IpAddr;
+
 use super::administrator::Role;
 use super::view::{ObjectKey, Spec};
 use crate::clock::UnixMillis;
@@ -10,6 +12,8 @@ use crate::ids::Name;
 pub struct Command {
     /// Who asks, and by which credential; judged again in apply.
     pub actor: Actor,
+    /// From which address it was asked; `None`: on the proposer's machine itself.
+    pub from: Option<IpAddr>,
     /// The proposer's clock.
     pub at: UnixMillis,
     /// What is to change.
@@ -33,6 +37,11 @@ pub enum Actor {
         /// SHA-256 of the secret that was shown, so that a secret that was replaced since counts no more.
         secret_hash: [u8; 32],
     },
+    /// An account for itself, after it proved who it is: it may change its own password, nothing else.
+    Account {
+        /// Its name.
+        name: Name,
+    },
 }
 
 /// Several changes that are made together or not at all.
@@ -44,6 +53,9 @@ pub struct Transaction {
     pub puts: Vec<(Name, Spec)>,
     /// Objects to remove; it is no error if one is not there, unless expected otherwise.
     pub deletes: Vec<ObjectKey>,
+    /// Accounts that were used on a day (days since 1970-01-01 UTC); only the nodes themselves report it. No
+    /// revision, no history; names that do not exist are passed over.
+    pub seen: Vec<(Name, u32)>,
 }
 
 /// What must hold of an object before a transaction.
@@ -125,7 +137,7 @@ impl std::fmt::Display for Refusal {
 /// The role that a change of `kind` needs.
 pub fn role_needed(kind: super::Kind) -> Role {
     match kind {
-        super::Kind::Account => Role::Operator,
+        super::Kind::Account | super::Kind::Group | super::Kind::Ban => Role::Operator,
         _ => Role::Owner,
     }
 }

@@ -11,6 +11,8 @@ pub struct HostKey {
     pub public: String,
     /// The private key in OpenSSH's PEM form, sealed; the context is `host-key/NAME`.
     pub sealed_private: Vec<u8>,
+    /// A certificate of `public` by an authority that clients trust, as `algorithm base64`; shown besides the key.
+    pub certificate: Option<String>,
     /// When it was made.
     pub created_at: UnixMillis,
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use super::restrictions::Restrictions;
 use crate::ids::Name;
 
 /// A protocol on a port of every node.
@@ -26,6 +29,8 @@ pub struct Service {
     pub unauthenticated_max: u32,
     /// The same for one address.
     pub unauthenticated_per_address_max: u32,
+    /// The most connections of one address at one time on one node, signed in or not.
+    pub connections_per_address_max: u32,
     /// Seconds to sign in.
     pub login_grace_seconds: u32,
     /// Failed tries before the connection is closed.
@@ -34,6 +39,22 @@ pub struct Service {
     pub idle_seconds: u32,
     /// Seconds between keepalives; 0: none. Three without an answer close the connection.
     pub keepalive_seconds: u32,
+    /// Seconds that running connections have to end by themselves when the service goes off or the node stops.
+    pub drain_seconds: u32,
+    /// Networks from which it may be used; empty: any.
+    pub sources: Vec<IpNet>,
+    /// Balancers: from these networks a PROXY header must come first, from all others none may.
+    pub proxy_networks: Vec<IpNet>,
+    /// Who may use it, together with the members of `groups`; both empty: every account.
+    pub accounts: Vec<Name>,
+    /// Whose members may use it.
+    pub groups: Vec<Name>,
+    /// Limits for everybody here, besides each account's own.
+    pub restrictions: Restrictions,
+    /// Authorities whose user certificates let in (SSH).
+    pub user_authorities: Vec<Name>,
+    /// Algorithms and rekeying (SSH).
+    pub ssh: SshSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -47,6 +68,62 @@ pub struct ServiceOverride {
     pub port: Option<u16>,
     /// Switch it off there.
     pub enabled: Option<bool>,
+    /// Other balancers there.
+    pub proxy_networks: Option<Vec<IpNet>>,
+}
+
+/// How SSH is spoken. A list that is empty is the policy's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshSettings {
+    /// What holds where a list says nothing.
+    pub policy: SshPolicy,
+    /// Key exchange methods, the preferred one first.
+    pub key_exchanges: Vec<String>,
+    /// Ciphers.
+    pub ciphers: Vec<String>,
+    /// Message authentication codes, for ciphers that need one.
+    pub macs: Vec<String>,
+    /// Signature algorithms of host keys.
+    pub host_key_algorithms: Vec<String>,
+    /// Signature algorithms of users' keys.
+    pub signature_algorithms: Vec<String>,
+    /// DSA keys of users are taken: a legacy setting for partners that have nothing else.
+    pub legacy_dsa: bool,
+    /// Bytes after which new keys are agreed.
+    pub rekey_bytes: u64,
+    /// Seconds after which new keys are agreed.
+    pub rekey_seconds: u32,
+}
+
+/// A named choice of SSH algorithms; `manual` says which and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SshPolicy {
+    /// Post-quantum key exchange only: clients of 2024 and later.
+    Modern,
+    /// Modern first, then curve25519 for clients before that.
+    #[default]
+    Standard,
+    /// Standard first, then what older partners need: NIST curves, finite fields, CTR ciphers.
+    Compatible,
+    /// Algorithms with names that FIPS 140-3 approves; no claim of a validated module.
+    FipsNames,
+}
+
+impl Default for SshSettings {
+    fn default() -> Self {
+        Self {
+            policy: SshPolicy::default(),
+            key_exchanges: Vec::new(),
+            ciphers: Vec::new(),
+            macs: Vec::new(),
+            host_key_algorithms: Vec::new(),
+            signature_algorithms: Vec::new(),
+            legacy_dsa: false,
+            rekey_bytes: 1 << 30,
+            rekey_seconds: 3600,
+        }
+    }
 }
 
 /// A protocol.
@@ -70,10 +147,19 @@ impl Service {
             sessions_max: 2_000,
             unauthenticated_max: 200,
             unauthenticated_per_address_max: 20,
+            connections_per_address_max: 1_000,
             login_grace_seconds: 60,
             login_attempts_max: 6,
             idle_seconds: 900,
             keepalive_seconds: 60,
+            drain_seconds: 30,
+            sources: Vec::new(),
+            proxy_networks: Vec::new(),
+            accounts: Vec::new(),
+            groups: Vec::new(),
+            restrictions: Restrictions::default(),
+            user_authorities: Vec::new(),
+            ssh: SshSettings::default(),
             nodes: BTreeMap::new(),
         }
     }
@@ -84,6 +170,14 @@ impl Service {
             .get(node)
             .and_then(|differs| differs.enabled)
             .unwrap_or(self.enabled)
+    }
+
+    /// The balancers whose PROXY header counts on the node `node`.
+    pub fn proxy_networks_on(&self, node: &str) -> &[IpNet] {
+        self.nodes
+            .get(node)
+            .and_then(|differs| differs.proxy_networks.as_deref())
+            .unwrap_or(&self.proxy_networks)
     }
 
     /// Port and address on the node `node`, whose own address is `service_address`; `None` where it is off.

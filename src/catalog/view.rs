@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{Account, Administrator, ApiToken, HostKey, Service, Settings, Storage};
+use super::{AccessRole, Account, Administrator, ApiToken, Authority, Ban, Group, HostKey, Service, Settings, Storage};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -26,11 +26,19 @@ pub enum Kind {
     Storage,
     /// The rest.
     Settings,
+    /// What accounts have in common.
+    Group,
+    /// Grants under a name.
+    Role,
+    /// Whose certificates are trusted.
+    Authority,
+    /// Who is kept out.
+    Ban,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Administrator,
         Self::ApiToken,
@@ -38,6 +46,10 @@ impl Kind {
         Self::HostKey,
         Self::Storage,
         Self::Settings,
+        Self::Group,
+        Self::Role,
+        Self::Authority,
+        Self::Ban,
     ];
 
     /// The word used in paths, rows, files and messages.
@@ -50,6 +62,10 @@ impl Kind {
             Self::HostKey => "host-key",
             Self::Storage => "storage",
             Self::Settings => "settings",
+            Self::Group => "group",
+            Self::Role => "role",
+            Self::Authority => "authority",
+            Self::Ban => "ban",
         }
     }
 
@@ -100,6 +116,10 @@ pub enum Spec {
     HostKey(HostKey),
     Storage(Storage),
     Settings(Settings),
+    Group(Group),
+    Role(AccessRole),
+    Authority(Authority),
+    Ban(Ban),
 }
 
 impl Spec {
@@ -113,6 +133,10 @@ impl Spec {
             Self::HostKey(_) => Kind::HostKey,
             Self::Storage(_) => Kind::Storage,
             Self::Settings(_) => Kind::Settings,
+            Self::Group(_) => Kind::Group,
+            Self::Role(_) => Kind::Role,
+            Self::Authority(_) => Kind::Authority,
+            Self::Ban(_) => Kind::Ban,
         }
     }
 }
@@ -136,6 +160,13 @@ pub struct View {
     pub host_keys: Shelf<HostKey>,
     pub storages: Shelf<Storage>,
     pub settings: Shelf<Settings>,
+    pub groups: Shelf<Group>,
+    pub roles: Shelf<AccessRole>,
+    pub authorities: Shelf<Authority>,
+    pub bans: Shelf<Ban>,
+    /// The day on which each account was last used anywhere, in days since 1970-01-01 UTC. Reported by the nodes now
+    /// and then, not at each sign-in.
+    pub seen: OrdMap<Name, u32>,
 }
 
 impl View {
@@ -152,6 +183,33 @@ impl View {
             .unwrap_or_default()
     }
 
+    /// An object of any kind, with its content in the form of all kinds.
+    pub fn object(&self, key: &ObjectKey) -> Option<Object<Spec>> {
+        fn of<T: Clone>(shelf: &Shelf<T>, name: &Name, spec: fn(T) -> Spec) -> Option<Object<Spec>> {
+            shelf.get(name).map(|object| Object {
+                name: object.name.clone(),
+                spec: spec(object.spec.clone()),
+                revision: object.revision,
+                changed_by: object.changed_by.clone(),
+                changed_at: object.changed_at,
+            })
+        }
+        let name = &key.name;
+        match key.kind {
+            Kind::Account => of(&self.accounts, name, Spec::Account),
+            Kind::Administrator => of(&self.administrators, name, Spec::Administrator),
+            Kind::ApiToken => of(&self.api_tokens, name, Spec::ApiToken),
+            Kind::Service => of(&self.services, name, Spec::Service),
+            Kind::HostKey => of(&self.host_keys, name, Spec::HostKey),
+            Kind::Storage => of(&self.storages, name, Spec::Storage),
+            Kind::Settings => of(&self.settings, name, Spec::Settings),
+            Kind::Group => of(&self.groups, name, Spec::Group),
+            Kind::Role => of(&self.roles, name, Spec::Role),
+            Kind::Authority => of(&self.authorities, name, Spec::Authority),
+            Kind::Ban => of(&self.bans, name, Spec::Ban),
+        }
+    }
+
     /// The revision of an object, if it exists.
     pub fn revision_of(&self, key: &ObjectKey) -> Option<u64> {
         let name = &key.name;
@@ -163,6 +221,10 @@ impl View {
             Kind::HostKey => self.host_keys.get(name).map(|object| object.revision),
             Kind::Storage => self.storages.get(name).map(|object| object.revision),
             Kind::Settings => self.settings.get(name).map(|object| object.revision),
+            Kind::Group => self.groups.get(name).map(|object| object.revision),
+            Kind::Role => self.roles.get(name).map(|object| object.revision),
+            Kind::Authority => self.authorities.get(name).map(|object| object.revision),
+            Kind::Ban => self.bans.get(name).map(|object| object.revision),
         }
     }
 }

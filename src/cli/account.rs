@@ -3,95 +3,65 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::account_grant::GrantCommand;
 use super::account_key::KeyCommand;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
-use super::input::OrNone;
+use super::input::{OrNone, PasswordArgs};
+use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
-use super::{Context, account_grant, account_key, input};
+use super::{Context, input};
 use crate::catalog::Kind;
 
-const COLUMNS: &[Column] = &[
-    ("NAME", "name"),
-    ("ENABLED", "spec.enabled"),
-    ("PASSWORD", "spec.password_set"),
-    ("KEYS", "spec.keys"),
-    ("STORAGE", "spec.home.storage"),
-    ("FOLDER", "spec.home.folder"),
-    ("EXPIRES", "spec.expires_at"),
-    ("REVISION", "revision"),
-];
+/// An account.
+#[derive(Debug)]
+pub struct Account;
 
-/// Commands on accounts.
+impl Noun for Account {
+    const KIND: Kind = Kind::Account;
+    const ONE: &'static str = "account";
+    const MANY: &'static str = "accounts";
+    const CREATE: &'static str = "Make an account; with a password or a key it can sign in at once, on every node";
+    const DELETE: &'static str = "Delete an account and end its sessions; its files stay";
+    const EXAMPLE: &'static str = "Without a home it sees no files.\n\nExamples:\n  \
+        argosy account create alice --home-storage files --home-folder /alice --password\n  \
+        argosy account create bob --home-storage files --home-folder /bob --key-file bob.pub \\\n      \
+        --source 192.0.2.0/24 --expires 90d --wait";
+    const COLUMNS: &'static [Column] = &[
+        ("NAME", "name"),
+        ("ENABLED", "spec.enabled"),
+        ("PASSWORD", "spec.password_set"),
+        ("KEYS", "spec.keys"),
+        ("STORAGE", "spec.home.storage"),
+        ("FOLDER", "spec.home.folder"),
+        ("EXPIRES", "spec.expires_at"),
+        ("REVISION", "revision"),
+    ];
+    type Make = AccountArgs;
+    type Own = AccountOwn;
+}
+
+impl Settable for Account {
+    type Change = AccountArgs;
+}
+
+impl Switched for Account {
+    const ENABLE: &'static str = "Let an account sign in again";
+    const DISABLE: &'static str = "Shut an account out: its sessions are closed on every node";
+}
+
+/// What only accounts can do.
 #[derive(Debug, Subcommand)]
-pub enum AccountCommand {
-    /// List all accounts
-    List,
-    /// Show one account
-    Show {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
-    },
-    /// Make an account
-    ///
-    /// It can sign in at once on every node, if it has a password or a key.
-    /// Without a home it sees no files.
-    #[command(
-        after_help = "Example:\n  argosy account create alice --home-storage files --home-folder /alice \
-        --key-file alice.pub --source 192.0.2.0/24 --wait"
-    )]
-    Create {
-        /// The new account
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        settings: AccountArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Change what is given, leave the rest
-    Set {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        settings: AccountArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Let an account sign in again
-    Enable {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Shut an account out: its sessions are closed on every node
-    Disable {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Delete an account; its files stay
-    Delete {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+pub enum AccountOwn {
+    #[command(flatten)]
+    Common(SetAndSwitch<Account>),
     /// Set or remove the password; sessions that came in by the old one are closed
+    #[command(display_order = 7)]
     Password {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
         /// Read it from standard input (first line) instead of asking for it
         #[arg(long)]
         stdin: bool,
@@ -102,10 +72,10 @@ pub enum AccountCommand {
         write: WriteArgs,
     },
     /// Public keys that let an account in
-    #[command(subcommand)]
+    #[command(subcommand, display_order = 20)]
     Key(KeyCommand),
     /// What an account may do below which path
-    #[command(subcommand)]
+    #[command(subcommand, display_order = 21)]
     Grant(GrantCommand),
 }
 
@@ -118,12 +88,8 @@ pub struct AccountArgs {
     /// The folder in that storage; made when first needed
     #[arg(long, value_name = "FOLDER")]
     home_folder: Option<String>,
-    /// Ask for a password on the terminal
-    #[arg(long, conflicts_with = "password_stdin")]
-    password: bool,
-    /// Read the password from standard input (first line)
-    #[arg(long)]
-    password_stdin: bool,
+    #[command(flatten)]
+    password: PasswordArgs,
     /// A file with public keys, one a line (`.pub` or `authorized_keys` without options); can be repeated
     #[arg(long, value_name = "FILE")]
     key_file: Vec<PathBuf>,
@@ -138,159 +104,48 @@ pub struct AccountArgs {
     expires: Option<OrNone<String>>,
 }
 
-impl AccountArgs {
-    /// Reads files and passwords, once, before anything is changed.
-    fn read(self, name: &str) -> Result<Map<String, Value>, CliError> {
-        let mut given = Map::new();
-        let mut set = |field: &str, value: Value| given.insert(field.to_owned(), value);
-        if self.password || self.password_stdin {
-            let password = input::password(self.password_stdin, &format!("account `{name}`"))?;
-            set("password", password.as_str().into());
-        }
+impl Given for AccountArgs {
+    fn given(self, whose: &str) -> Result<Fields, CliError> {
+        let mut fields = self.password.given(whose)?;
         if !self.key_file.is_empty() {
             let mut keys = Vec::new();
             for file in &self.key_file {
                 keys.extend(input::key_lines(file)?.into_iter().map(|line| json!({ "key": line })));
             }
-            set("keys", keys.into());
+            put(&mut fields, "keys", Some(keys));
         }
-        if !self.source.is_empty() {
-            let none = self.source == ["none"];
-            set("sources", if none { json!([]) } else { json!(self.source) });
-        }
-        if let Some(sessions_max) = self.sessions_max {
-            set("sessions_max", json!(sessions_max.0));
-        }
-        if let Some(expires) = self.expires {
-            set("expires_at", json!(expires.0));
-        }
-        if self.home_storage.is_some() || self.home_folder.is_some() {
-            set(
-                "home",
-                json!({ "storage": self.home_storage, "folder": self.home_folder }),
-            );
-        }
-        Ok(given)
+        put(&mut fields, "sources", input::listed(&self.source));
+        put(&mut fields, "sessions_max", self.sessions_max.map(|max| json!(max.0)));
+        put(&mut fields, "expires_at", self.expires.map(|expires| json!(expires.0)));
+        let mut home = Fields::new();
+        put(&mut home, "storage", self.home_storage);
+        put(&mut home, "folder", self.home_folder);
+        put(&mut fields, "home", (!home.is_empty()).then_some(home));
+        Ok(fields)
     }
 }
 
-/// Puts what was given into a spec; a home's parts that were not given stay.
-fn merge(spec: &mut Value, given: &Map<String, Value>) -> Result<(), CliError> {
-    for (field, value) in given {
-        if field != "home" {
-            spec[field] = value.clone();
-            continue;
-        }
-        if !spec["home"].is_object() {
-            spec["home"] = json!({});
-        }
-        for part in ["storage", "folder"] {
-            if !value[part].is_null() {
-                spec["home"][part] = value[part].clone();
+impl Run for AccountOwn {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Common(command) => command.run(context).await,
+            Self::Password {
+                one,
+                stdin,
+                remove,
+                write,
+            } => {
+                let (password, said) = if remove {
+                    (Value::Null, "has no password any more")
+                } else {
+                    let password = input::password(stdin, &noun::whose::<Account>(&one.name))?;
+                    (password.as_str().into(), "has a new password")
+                };
+                let given = Fields::from_iter([("password".to_owned(), password)]);
+                noun::patch::<Account>(context, &one.name, given, &write, said).await
             }
+            Self::Key(command) => command.run(context).await,
+            Self::Grant(command) => command.run(context).await,
         }
-        if spec["home"]["storage"].is_null() {
-            return Err(CliError::usage(
-                "--home-folder needs --home-storage: in which storage is the folder?",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Runs one of them.
-pub async fn run(context: &Context, command: AccountCommand) -> Result<(), CliError> {
-    match command {
-        AccountCommand::List => edit::list(context, Kind::Account, COLUMNS).await,
-        AccountCommand::Show { name } => edit::show(context, Kind::Account, &name).await,
-        AccountCommand::Create { name, settings, write } => {
-            let given = settings.read(&name)?;
-            let mut spec = json!({});
-            merge(&mut spec, &given)?;
-            let answer = edit::create(context, Kind::Account, &name, spec, &write).await?;
-            edit::done(context, &format!("account `{name}` is made"), &answer)
-        }
-        AccountCommand::Set { name, settings, write } => {
-            let given = settings.read(&name)?;
-            if given.is_empty() {
-                return Err(CliError::usage(
-                    "nothing to change was given; `argosy account set --help` lists what can be",
-                ));
-            }
-            modify(context, &name, &write, "is changed", |spec| merge(spec, &given)).await
-        }
-        AccountCommand::Enable { name, write } => {
-            modify(context, &name, &write, "is enabled", |spec| {
-                set(spec, "enabled", true.into())
-            })
-            .await
-        }
-        AccountCommand::Disable { name, write } => {
-            modify(context, &name, &write, "is disabled", |spec| {
-                set(spec, "enabled", false.into())
-            })
-            .await
-        }
-        AccountCommand::Delete { name, write } => edit::delete(context, Kind::Account, &name, &write).await,
-        AccountCommand::Password {
-            name,
-            stdin,
-            remove,
-            write,
-        } => {
-            let password = if remove {
-                Value::Null
-            } else {
-                input::password(stdin, &format!("account `{name}`"))?.as_str().into()
-            };
-            let said = if remove {
-                "has no password any more"
-            } else {
-                "has a new password"
-            };
-            modify(context, &name, &write, said, |spec| {
-                set(spec, "password", password.clone())
-            })
-            .await
-        }
-        AccountCommand::Key(command) => account_key::run(context, command).await,
-        AccountCommand::Grant(command) => account_grant::run(context, command).await,
-    }
-}
-
-fn set(spec: &mut Value, field: &str, value: Value) -> Result<(), CliError> {
-    spec[field] = value;
-    Ok(())
-}
-
-/// Changes an account and tells so.
-pub async fn modify(
-    context: &Context,
-    name: &str,
-    write: &WriteArgs,
-    said: &str,
-    change: impl FnMut(&mut Value) -> Result<(), CliError>,
-) -> Result<(), CliError> {
-    let answer = edit::modify(context, Kind::Account, name, write, change).await?;
-    edit::done(context, &format!("account `{name}` {said}"), &answer)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_home_keeps_the_part_that_was_not_given() {
-        let given = |home: Value| Map::from_iter([("home".to_owned(), home)]);
-        let mut spec = json!({ "home": { "storage": "files", "folder": "/a", "grants": [] } });
-        merge(&mut spec, &given(json!({ "storage": null, "folder": "/b" }))).unwrap();
-        assert_eq!(
-            spec["home"],
-            json!({ "storage": "files", "folder": "/b", "grants": [] })
-        );
-        let mut spec = json!({ "home": null });
-        let error = merge(&mut spec, &given(json!({ "storage": null, "folder": "/b" }))).unwrap_err();
-        assert_eq!(error.code, 2);
     }
 }

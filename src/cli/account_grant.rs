@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::account::modify;
+use super::account::Account;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
+use super::noun::{self, One, Run};
 use super::output::{self, Column};
 use crate::catalog::{Kind, Operation};
 use crate::path::VirtualPath;
@@ -23,9 +24,8 @@ const COLUMNS: &[Column] = &[
 pub enum GrantCommand {
     /// List an account's grants
     List {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
     },
     /// Say what may be done at a path and below; replaces the grant for that very path
     ///
@@ -37,9 +37,8 @@ pub enum GrantCommand {
         argosy account grant add alice --path /inbox --allow read,list --deny delete"
     )]
     Add {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
         /// The path as the account sees it
         #[arg(long, value_name = "PATH")]
         path: String,
@@ -54,9 +53,8 @@ pub enum GrantCommand {
     },
     /// Remove the grant for a path
     Remove {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
         /// The grant's path
         #[arg(long, value_name = "PATH")]
         path: String,
@@ -73,45 +71,46 @@ fn operation(word: &str) -> Result<String, String> {
     Err(format!("known operations are all, {}", known.join(", ")))
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: GrantCommand) -> Result<(), CliError> {
-    match command {
-        GrantCommand::List { name } => list(context, &name).await,
-        GrantCommand::Add {
-            name,
-            path,
-            allow,
-            deny,
-            write,
-        } => {
-            if allow.is_empty() && deny.is_empty() {
-                return Err(CliError::usage("give --allow, --deny, or both"));
-            }
-            let path = parsed(&path)?;
-            modify(context, &name, &write, "has a changed grant", |spec| {
-                let mount = mount_of(spec, &path)?;
-                let grants = mount["grants"].as_array().cloned().unwrap_or_default();
-                let mut grants = without(grants, &path);
-                grants.push(json!({ "path": path.to_string(), "allow": allow, "deny": deny }));
-                mount["grants"] = grants.into();
-                Ok(())
-            })
-            .await
-        }
-        GrantCommand::Remove { name, path, write } => {
-            let path = parsed(&path)?;
-            modify(context, &name, &write, "has one grant less", |spec| {
-                let mount = mount_of(spec, &path)?;
-                let grants = mount["grants"].as_array().cloned().unwrap_or_default();
-                let left = without(grants.clone(), &path);
-                if left.len() == grants.len() {
-                    let message = format!("account `{name}` has no grant for {path}");
-                    return Err(CliError::failed(message));
+impl Run for GrantCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::List { one } => list(context, &one.name).await,
+            Self::Add {
+                one,
+                path,
+                allow,
+                deny,
+                write,
+            } => {
+                if allow.is_empty() && deny.is_empty() {
+                    return Err(CliError::usage("give --allow, --deny, or both"));
                 }
-                mount["grants"] = left.into();
-                Ok(())
-            })
-            .await
+                let path = parsed(&path)?;
+                noun::modify::<Account>(context, &one.name, &write, "has a changed grant", |spec| {
+                    let mount = mount_of(spec, &path)?;
+                    let grants = mount["grants"].as_array().cloned().unwrap_or_default();
+                    let mut grants = without(grants, &path);
+                    grants.push(json!({ "path": path.to_string(), "allow": allow, "deny": deny }));
+                    mount["grants"] = grants.into();
+                    Ok(())
+                })
+                .await
+            }
+            Self::Remove { one, path, write } => {
+                let path = parsed(&path)?;
+                noun::modify::<Account>(context, &one.name, &write, "has one grant less", |spec| {
+                    let mount = mount_of(spec, &path)?;
+                    let grants = mount["grants"].as_array().cloned().unwrap_or_default();
+                    let left = without(grants.clone(), &path);
+                    if left.len() == grants.len() {
+                        let message = format!("account `{}` has no grant for {path}", one.name);
+                        return Err(CliError::failed(message));
+                    }
+                    mount["grants"] = left.into();
+                    Ok(())
+                })
+                .await
+            }
         }
     }
 }

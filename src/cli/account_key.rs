@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::account::modify;
+use super::account::Account;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
 use super::input::OrNone;
+use super::noun::{self, One, Run};
 use super::output::{self, Column};
 use super::{Context, input};
 use crate::catalog::Kind;
@@ -24,15 +25,13 @@ const COLUMNS: &[Column] = &[
 pub enum KeyCommand {
     /// List an account's keys
     List {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
     },
     /// Add the public keys of a file
     Add {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
         /// A `.pub` or `authorized_keys` file without options; `-` for standard input
         #[arg(long, value_name = "FILE", default_value = "-")]
         file: PathBuf,
@@ -44,9 +43,8 @@ pub enum KeyCommand {
     },
     /// Remove a key; sessions that came in by it are closed on every node
     Remove {
-        /// The account
-        #[arg(value_parser = edit::name)]
-        name: String,
+        #[command(flatten)]
+        one: One<Account>,
         /// The key's fingerprint as `key list` shows it (SHA256:...)
         fingerprint: String,
         #[command(flatten)]
@@ -54,56 +52,54 @@ pub enum KeyCommand {
     },
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: KeyCommand) -> Result<(), CliError> {
-    match command {
-        KeyCommand::List { name } => {
-            let object = edit::get(context, Kind::Account, &name).await?.body;
-            let keys = object["spec"]["keys"].clone();
-            output::rows(
-                context.format,
-                COLUMNS,
-                keys.as_array().map_or(&[], Vec::as_slice),
-                &keys,
-            )
-        }
-        KeyCommand::Add {
-            name,
-            file,
-            expires,
-            write,
-        } => {
-            let lines = input::key_lines(&file)?;
-            let said = match lines.len() {
-                1 => "has one more key".to_owned(),
-                count => format!("has {count} more keys"),
-            };
-            modify(context, &name, &write, &said, |spec| {
-                let keys = keys_of(spec)?;
-                let expires = expires.as_ref().and_then(|expires| expires.0.as_ref());
-                let new = lines.iter().map(|line| json!({ "key": line, "expires_at": expires }));
-                keys.extend(new);
-                Ok(())
-            })
-            .await
-        }
-        KeyCommand::Remove {
-            name,
-            fingerprint,
-            write,
-        } => {
-            modify(context, &name, &write, "has one key less", |spec| {
-                let keys = keys_of(spec)?;
-                let before = keys.len();
-                keys.retain(|key| key["fingerprint"] != fingerprint.as_str());
-                if keys.len() == before {
-                    return Err(CliError::failed(format!(
-                        "account `{name}` has no key {fingerprint}; `argosy account key list {name}` shows its keys"
-                    )));
-                }
-                Ok(())
-            })
-            .await
+impl Run for KeyCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::List { one } => {
+                let object = edit::get(context, Kind::Account, &one.name).await?.body;
+                let keys = object["spec"]["keys"].clone();
+                let rows = keys.as_array().map_or(&[][..], Vec::as_slice);
+                output::rows(context.format, COLUMNS, rows, &keys)
+            }
+            Self::Add {
+                one,
+                file,
+                expires,
+                write,
+            } => {
+                let lines = input::key_lines(&file)?;
+                let said = match lines.len() {
+                    1 => "has one more key".to_owned(),
+                    count => format!("has {count} more keys"),
+                };
+                noun::modify::<Account>(context, &one.name, &write, &said, |spec| {
+                    let keys = keys_of(spec)?;
+                    let expires = expires.as_ref().and_then(|expires| expires.0.as_ref());
+                    let new = lines.iter().map(|line| json!({ "key": line, "expires_at": expires }));
+                    keys.extend(new);
+                    Ok(())
+                })
+                .await
+            }
+            Self::Remove {
+                one,
+                fingerprint,
+                write,
+            } => {
+                let name = &one.name;
+                noun::modify::<Account>(context, name, &write, "has one key less", |spec| {
+                    let keys = keys_of(spec)?;
+                    let before = keys.len();
+                    keys.retain(|key| key["fingerprint"] != fingerprint.as_str());
+                    if keys.len() == before {
+                        return Err(CliError::failed(format!(
+                            "account `{name}` has no key {fingerprint}; `argosy account key list {name}` shows its keys"
+                        )));
+                    }
+                    Ok(())
+                })
+                .await
+            }
         }
     }
 }

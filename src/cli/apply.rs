@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
+use super::noun::Run;
 use super::{Context, input};
 
 /// Options of `apply`.
@@ -20,25 +21,26 @@ pub struct ApplyArgs {
     write: WriteArgs,
 }
 
-/// Runs it.
-pub async fn run(context: &Context, args: ApplyArgs) -> Result<(), CliError> {
-    let objects = objects(&input::text(&args.file)?).map_err(|error| CliError {
-        message: format!("{}: {}", args.file.display(), error.message),
-        ..error
-    })?;
-    let named: Vec<_> = objects
-        .iter()
-        .map(|object| {
-            let text = |field: &str| object[field].as_str().unwrap_or("?").to_owned();
-            format!("{} `{}`", text("kind"), text("name"))
-        })
-        .collect();
-    let answer = edit::apply(context, &json!({ "objects": objects }), &args.write).await?;
-    let sentence = match named.as_slice() {
-        [one] => format!("{one} is applied"),
-        many => format!("{} objects are applied: {}", many.len(), many.join(", ")),
-    };
-    edit::done(context, &sentence, &answer)
+impl Run for ApplyArgs {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        let objects = objects(&input::text(&self.file)?).map_err(|error| CliError {
+            message: format!("{}: {}", self.file.display(), error.message),
+            ..error
+        })?;
+        let named: Vec<_> = objects
+            .iter()
+            .map(|object| {
+                let text = |field: &str| object[field].as_str().unwrap_or("?").to_owned();
+                format!("{} `{}`", text("kind"), text("name"))
+            })
+            .collect();
+        let answer = edit::apply(context, &json!({ "objects": objects }), &self.write).await?;
+        let sentence = match named.as_slice() {
+            [one] => format!("{one} is applied"),
+            many => format!("{} objects are applied: {}", many.len(), many.join(", ")),
+        };
+        edit::done(context, &sentence, &answer)
+    }
 }
 
 /// The objects of a text: YAML documents, of which JSON is one form; a list counts as its entries.

@@ -304,7 +304,7 @@ mod tests {
             match (target, expected) {
                 (Ok(target), Ok(shown)) => assert_eq!(target.shown(), shown),
                 (Err(error), Err((code, word))) => {
-                    assert_eq!(error.code, code, "{url}");
+                    assert_eq!(error.exit as u8, code, "{url}");
                     assert!(error.message.contains(word), "{url}: {}", error.message);
                 }
                 _ => panic!("{url}"),

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::client::{Reply, encoded};
-use super::error::CliError;
+use super::error::{CliError, Exit};
 use super::output::{self, Column, Format};
 use crate::admin::border;
 use crate::catalog::Kind;
@@ -22,7 +22,7 @@ const PAGES_MAX: usize = 10_000;
 /// Options of every change.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WriteArgs {
-    /// Answer once every node enforces the change, and say which does not (exit code 3 then)
+    /// Answer once every node enforces the change, and say which does not (exit code 6 then)
     #[arg(long)]
     pub wait: bool,
     /// How long to wait, in seconds (1 to 60)
@@ -118,6 +118,26 @@ pub async fn modify(
     }
 }
 
+/// Merges `given` into an object's spec (RFC 7396, but that null is written as null); nothing given is wrong usage.
+pub async fn patch(
+    context: &Context,
+    kind: Kind,
+    name: &str,
+    given: Value,
+    write: &WriteArgs,
+) -> Result<Value, CliError> {
+    if given.as_object().is_none_or(Map::is_empty) {
+        return Err(CliError::usage(
+            "nothing to change was given; `--help` lists what can be",
+        ));
+    }
+    modify(context, kind, name, write, |spec| {
+        merge(spec, &given);
+        Ok(())
+    })
+    .await
+}
+
 async fn put(
     context: &Context,
     kind: Kind,
@@ -136,15 +156,14 @@ async fn put(
         .body)
 }
 
-/// Deletes an object and tells so.
-pub async fn delete(context: &Context, kind: Kind, name: &str, write: &WriteArgs) -> Result<(), CliError> {
+/// Deletes an object.
+pub async fn delete(context: &Context, kind: Kind, name: &str, write: &WriteArgs) -> Result<Value, CliError> {
     let path = path(kind, name) + &write.query();
     let answer = context
         .client
         .send(Method::DELETE, &path, &[request_id()?], None)
-        .await?
-        .body;
-    done(context, &format!("{} `{name}` is deleted", kind.word()), &answer)
+        .await?;
+    Ok(answer.body)
 }
 
 /// Several changes at once.
@@ -166,6 +185,16 @@ pub fn request_id() -> Result<(&'static str, String), CliError> {
 /// Tells that a change was made, at which revision, and, if it was waited for, what each node has enforced.
 pub fn done(context: &Context, sentence: &str, answer: &Value) -> Result<(), CliError> {
     let revision = answer["revision"].as_u64().unwrap_or_default();
+    // A secret goes to standard output first, before anything else can fail.
+    for made in answer["secrets"].as_array().into_iter().flatten() {
+        if context.format == Format::Table {
+            match made["secret"].as_str() {
+                Some(secret) => output::emit(&format!("{secret}\n"))?,
+                None => output::emit("(the secret was shown when it was made)\n")?,
+            }
+            eprintln!("Keep the line above: it is shown only now.");
+        }
+    }
     output::told(context.format, &format!("{sentence} (revision {revision})"), answer)?;
     let Some(nodes) = answer["enforced"].as_object() else {
         return Ok(());
@@ -190,18 +219,52 @@ pub fn done(context: &Context, sentence: &str, answer: &Value) -> Result<(), Cli
     if behind.is_empty() {
         return Ok(());
     }
-    Err(CliError::unavailable(format!(
-        "the change is made, but not enforced yet on {}; those nodes enforce it as soon as they can",
-        behind.join(", ")
-    )))
+    Err(CliError::new(
+        Exit::Partly,
+        format!(
+            "the change is made, but not enforced yet on {}; those nodes enforce it as soon as they can",
+            behind.join(", ")
+        ),
+    ))
 }
 
-/// Puts every field of `given` into `spec`; nothing given is wrong usage.
-pub fn merge(spec: &mut Value, given: &Value) -> Result<(), CliError> {
-    let given = given.as_object().filter(|given| !given.is_empty());
-    let given = given.ok_or_else(|| CliError::usage("nothing to change was given; `--help` lists what can be"))?;
-    for (field, value) in given {
-        spec[field] = value.clone();
+fn merge(spec: &mut Value, given: &Value) {
+    match given {
+        Value::Object(given) => {
+            if !spec.is_object() {
+                *spec = json!({});
+            }
+            for (field, value) in given {
+                merge(&mut spec[field], value);
+            }
+        }
+        value => *spec = value.clone(),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_stays() {
+        let check = |spec: Value, given: Value, expected: Value| {
+            let mut merged = spec.clone();
+            merge(&mut merged, &given);
+            assert_eq!(merged, expected, "{spec} and {given}");
+        };
+        let home = json!({ "home": { "storage": "files", "folder": "/a", "grants": [] }, "keys": [1] });
+        check(
+            home.clone(),
+            json!({ "home": { "folder": "/b" } }),
+            json!({ "home": { "storage": "files", "folder": "/b", "grants": [] }, "keys": [1] }),
+        );
+        check(
+            json!({ "home": null }),
+            json!({ "home": { "storage": "s" } }),
+            json!({ "home": { "storage": "s" } }),
+        );
+        check(json!({ "a": 1 }), json!({ "a": null }), json!({ "a": null }));
+        check(json!({ "a": [1, 2] }), json!({ "a": [3] }), json!({ "a": [3] }));
+    }
 }

@@ -1,14 +1,42 @@
-//! What can go wrong in a command, with its exit code: 1 refused or failed, 2 wrong usage, 3 unavailable or unknown.
+//! What can go wrong in a command, and the exit code that says so to a script.
 
 use std::error::Error;
 
 use serde_json::Value;
 
+/// The exit codes, as every `--help` that speaks of them has them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, or refused for a reason that only another request can change
+  2  wrong usage; nothing was sent
+  3  refused because of the present state: it exists already, is in use, or was changed meanwhile
+  4  not known whether the change was made; repeat it with the --request-id that the message names
+  5  unavailable: no node could be asked, or the cluster has no quorum; nothing was changed
+  6  done in part: not every node has enforced the change yet, or not every node has answered";
+
+/// How a command ends that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Failed, or refused.
+    Failed = 1,
+    /// Called in a way that makes no sense.
+    Usage = 2,
+    /// Refused because of the present state.
+    Precondition = 3,
+    /// Nobody knows what became of a change.
+    Unknown = 4,
+    /// Nobody answered, or nobody could.
+    Unavailable = 5,
+    /// Done, but not everywhere.
+    Partly = 6,
+}
+
 /// A failed command.
 #[derive(Debug)]
 pub struct CliError {
-    /// The exit code.
-    pub code: u8,
+    /// How the command ends.
+    pub exit: Exit,
     /// What was tried, on what, why it failed, what to do.
     pub message: String,
     /// Why, deeper down.
@@ -30,9 +58,10 @@ impl Error for CliError {
 }
 
 impl CliError {
-    fn new(code: u8, message: impl Into<String>) -> Self {
+    /// An error that ends the command by `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
-            code,
+            exit,
             message: message.into(),
             source: None,
             status: None,
@@ -41,17 +70,17 @@ impl CliError {
 
     /// Refused or failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::new(1, message)
+        Self::new(Exit::Failed, message)
     }
 
     /// Called in a way that makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(2, message)
+        Self::new(Exit::Usage, message)
     }
 
-    /// Nobody answered, or it is not known what became of a change.
+    /// Nobody answered, or nobody could; nothing was changed.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(3, message)
+        Self::new(Exit::Unavailable, message)
     }
 
     /// With the cause.
@@ -69,19 +98,18 @@ impl CliError {
             (Some(one), None) | (None, Some(one)) => one.to_owned(),
             (None, None) => format!("the node answered with status {status}"),
         };
-        if let Some(unreachable) = problem.get("unreachable").and_then(Value::as_array) {
-            for node in unreachable {
-                message.push_str(&format!("\n  {}: {}", show(&node["node"]), show(&node["reason"])));
-            }
+        for node in problem["unreachable"].as_array().into_iter().flatten() {
+            message.push_str(&format!("\n  {}: {}", show(&node["node"]), show(&node["reason"])));
         }
-        let code = if matches!(status, 408 | 429 | 502 | 503 | 504) {
-            3
-        } else {
-            1
+        let exit = match (status, text("outcome")) {
+            (_, Some("unknown")) | (504, _) => Exit::Unknown,
+            (409 | 412 | 428, _) => Exit::Precondition,
+            (408 | 429 | 502 | 503, _) => Exit::Unavailable,
+            _ => Exit::Failed,
         };
         Self {
             status: Some(status),
-            ..Self::new(code, message)
+            ..Self::new(exit, message)
         }
     }
 }
@@ -99,4 +127,34 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     super::output::clean(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_script_can_tell_refused_from_unknown_from_unavailable() {
+        for (status, problem, exit) in [
+            (400, json!({}), Exit::Failed),
+            (401, json!({}), Exit::Failed),
+            (404, json!({}), Exit::Failed),
+            (409, json!({}), Exit::Precondition),
+            (412, json!({ "title": "t" }), Exit::Precondition),
+            (422, json!({}), Exit::Failed),
+            (429, json!({}), Exit::Unavailable),
+            (500, json!({}), Exit::Failed),
+            (500, json!({ "outcome": "unknown" }), Exit::Unknown),
+            (503, json!({}), Exit::Unavailable),
+            (504, json!({ "detail": "d" }), Exit::Unknown),
+        ] {
+            assert_eq!(
+                CliError::from_problem(status, &problem).exit,
+                exit,
+                "{status} {problem}"
+            );
+        }
+    }
 }

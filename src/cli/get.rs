@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Context;
 use super::edit;
 use super::error::CliError;
+use super::noun::Run;
 use super::output::{self, Format};
 use crate::catalog::Kind;
 
@@ -25,15 +26,16 @@ fn kind(word: &str) -> Result<Kind, String> {
     Kind::from_word(word).ok_or_else(|| format!("known kinds are {}", known.join(", ")))
 }
 
-/// Runs it.
-pub async fn run(context: &Context, args: GetArgs) -> Result<(), CliError> {
-    let value = match &args.name {
-        Some(name) => edit::get(context, args.kind, name).await?.body,
-        None => Value::Array(edit::all(context, args.kind).await?),
-    };
-    let format = match context.format {
-        Format::Table => Format::Yaml,
-        format => format,
-    };
-    output::value(format, &value)
+impl Run for GetArgs {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        let value = match &self.name {
+            Some(name) => edit::get(context, self.kind, name).await?.body,
+            None => Value::Array(edit::all(context, self.kind).await?),
+        };
+        let format = match context.format {
+            Format::Table => Format::Yaml,
+            format => format,
+        };
+        output::value(format, &value)
+    }
 }

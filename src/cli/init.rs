@@ -135,6 +135,7 @@ async fn propose_first(cluster: &Cluster<Catalog>, config: &NodeConfig, sftp_por
         .map_err(|error| error.to_string())?;
     let secret = crate::admin::border::new_token()?;
     let host_key = HostKey {
+        certificate: None,
         algorithm: "ssh-ed25519".to_owned(),
         public,
         sealed_private: sealed,
@@ -161,6 +162,7 @@ async fn propose_first(cluster: &Cluster<Catalog>, config: &NodeConfig, sftp_por
         actor: Actor::Root {
             node: config.name.clone(),
         },
+        from: None,
         at: now,
         transaction: Transaction {
             puts,

@@ -4,15 +4,40 @@ use std::io::{BufRead, Read};
 use std::path::Path;
 use std::time::Duration;
 
+use clap::Args;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::error::CliError;
+use super::noun::{Fields, Given};
 use crate::clock::{Clock, UnixMillis};
 
 /// The most that is read of a file or of standard input, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The longest secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where a password comes from.
+#[derive(Debug, Default, Args)]
+pub struct PasswordArgs {
+    /// Ask for a password on the terminal
+    #[arg(long, conflicts_with = "password_stdin")]
+    password: bool,
+    /// Read the password from standard input (first line)
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl Given for PasswordArgs {
+    fn given(self, whose: &str) -> Result<Fields, CliError> {
+        let mut fields = Fields::new();
+        if self.password || self.password_stdin {
+            let password = password(self.password_stdin, whose)?;
+            fields.insert("password".to_owned(), password.as_str().into());
+        }
+        Ok(fields)
+    }
+}
 
 /// A password: the first line of standard input, or asked for twice on the terminal.
 pub fn password(stdin: bool, whose: &str) -> Result<Zeroizing<String>, CliError> {
@@ -147,6 +172,15 @@ pub fn moment(text: &str) -> Result<OrNone<String>, String> {
     let moment = UnixMillis::from_rfc3339(text)
         .map_err(|_| format!("`{text}` is neither a time such as 2027-01-31T12:00:00Z nor one from now such as 30d"))?;
     Ok(OrNone(Some(moment.to_rfc3339())))
+}
+
+/// An option that can be repeated: nothing given is nothing to change, `none` alone is the empty list.
+pub fn listed(words: &[String]) -> Option<Value> {
+    match words {
+        [] => None,
+        [none] if none == "none" => Some(json!([])),
+        words => Some(json!(words)),
+    }
 }
 
 /// A number, or `none`.

@@ -19,6 +19,7 @@ mod init;
 mod input;
 mod join;
 mod node;
+mod noun;
 mod output;
 mod serve;
 mod service;
@@ -36,13 +37,24 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::client::{Client, Target};
-use self::error::CliError;
+use self::error::{CliError, EXIT_CODES};
+use self::noun::Run;
 use self::output::Format;
 
 /// The data folder when neither `--data` nor `ARGOSY_DATA` names one.
 pub const DATA_DEFAULT: &str = "/var/lib/argosy";
 /// The admin socket's name in the data folder.
 pub const SOCKET_NAME: &str = "admin.sock";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  argosy demo                                   three nodes on this machine, to try it out
+  argosy init --help                            the first node of a real cluster
+  argosy storage create files --root /srv/files
+  argosy account create alice --home-storage files --home-folder /alice --password
+
+From elsewhere:
+  ARGOSY_TOKEN=... argosy --server https://10.0.0.2:8443 --ca ca.crt account list";
 
 /// Argosy moves files between partners: a managed-file-transfer appliance that runs as a cluster of equal nodes.
 ///
@@ -53,17 +65,7 @@ pub const SOCKET_NAME: &str = "admin.sock";
     name = "argosy",
     version,
     max_term_width = 110,
-    after_help = "\
-First steps:
-  argosy demo                                   three nodes on this machine, to try it out
-  argosy init --help                            the first node of a real cluster
-  argosy storage create files --root /srv/files
-  argosy account create alice --home-storage files --home-folder /alice --password
-
-From elsewhere:
-  ARGOSY_TOKEN=... argosy --server https://10.0.0.2:8443 --ca ca.crt account list
-
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 unavailable or not known"
+    after_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}")
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -106,22 +108,22 @@ enum Command {
     Status,
     /// Who may transfer files
     #[command(subcommand)]
-    Account(account::AccountCommand),
+    Account(noun::Commands<account::Account>),
     /// Who may look at and change the appliance
     #[command(subcommand)]
-    Administrator(administrator::AdministratorCommand),
+    Administrator(noun::Commands<administrator::Administrator>),
     /// Secrets by which administrators and programs use the admin API
     #[command(subcommand)]
-    ApiToken(api_token::ApiTokenCommand),
+    ApiToken(noun::Commands<api_token::ApiToken>),
     /// Ports that every node serves
     #[command(subcommand)]
-    Service(service::ServiceCommand),
+    Service(noun::Commands<service::Service>),
     /// What every node shows as its SSH identity
     #[command(subcommand)]
-    HostKey(host_key::HostKeyCommand),
+    HostKey(noun::Commands<host_key::HostKey>),
     /// Where files live
     #[command(subcommand)]
-    Storage(storage::StorageCommand),
+    Storage(noun::Commands<storage::Storage>),
     /// What concerns the whole cluster
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
@@ -166,7 +168,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("{}", error::chain(&*error));
-            error.downcast_ref::<CliError>().map_or(1, |error| error.code)
+            error.downcast_ref::<CliError>().map_or(1, |error| error.exit as u8)
         }
     }
 }
@@ -197,18 +199,18 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
     match command {
         Command::Init(_) | Command::Join(_) | Command::Serve | Command::Demo(_) => Ok(()),
         Command::Status => status::run(context).await,
-        Command::Account(command) => account::run(context, command).await,
-        Command::Administrator(command) => administrator::run(context, command).await,
-        Command::ApiToken(command) => api_token::run(context, command).await,
-        Command::Service(command) => service::run(context, command).await,
-        Command::HostKey(command) => host_key::run(context, command).await,
-        Command::Storage(command) => storage::run(context, command).await,
-        Command::Settings(command) => settings::run(context, command).await,
-        Command::Session(command) => session::run(context, command).await,
-        Command::Node(command) => node::run(context, command).await,
-        Command::Token(command) => token::run(context, command).await,
-        Command::Apply(args) => apply::run(context, args).await,
-        Command::Get(args) => get::run(context, args).await,
+        Command::Account(command) => command.run(context).await,
+        Command::Administrator(command) => command.run(context).await,
+        Command::ApiToken(command) => command.run(context).await,
+        Command::Service(command) => command.run(context).await,
+        Command::HostKey(command) => command.run(context).await,
+        Command::Storage(command) => command.run(context).await,
+        Command::Settings(command) => command.run(context).await,
+        Command::Session(command) => command.run(context).await,
+        Command::Node(command) => command.run(context).await,
+        Command::Token(command) => command.run(context).await,
+        Command::Apply(args) => args.run(context).await,
+        Command::Get(args) => args.run(context).await,
     }
 }
 

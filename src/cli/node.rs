@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Context;
 use super::client::encoded;
 use super::error::CliError;
+use super::noun::Run;
 use super::output::{self, Column, Format};
 
 const COLUMNS: &[Column] = &[
@@ -34,29 +35,30 @@ pub enum NodeCommand {
     },
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: NodeCommand) -> Result<(), CliError> {
-    match command {
-        NodeCommand::List => {
-            let answer = context.client.get("/api/v1/node").await?.body;
-            let nodes = answer["nodes"].as_array().map_or(&[][..], Vec::as_slice);
-            output::rows(context.format, COLUMNS, nodes, &answer)
-        }
-        NodeCommand::Remove { node } => {
-            let path = format!("/api/v1/node/{}", encoded(&node));
-            let answer = context.client.send(Method::DELETE, &path, &[], None).await?.body;
-            let name = answer["name"].as_str().unwrap_or(&node);
-            output::told(context.format, &format!("node {name} is removed"), &answer)?;
-            resealed(context, &answer["resealed"])?;
-            answer["unconfirmed"]
-                .as_str()
-                .map_or(Ok(()), |reason| Err(CliError::failed(reason)))
-        }
-        NodeCommand::Lead { node } => {
-            let path = format!("/api/v1/node/{}/lead", encoded(&node));
-            let answer = context.client.send(Method::POST, &path, &[], None).await?.body;
-            let leader = answer["leader"].as_str().unwrap_or(&node);
-            output::told(context.format, &format!("node {leader} leads"), &answer)
+impl Run for NodeCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::List => {
+                let answer = context.client.get("/api/v1/node").await?.body;
+                let nodes = answer["nodes"].as_array().map_or(&[][..], Vec::as_slice);
+                output::rows(context.format, COLUMNS, nodes, &answer)
+            }
+            Self::Remove { node } => {
+                let path = format!("/api/v1/node/{}", encoded(&node));
+                let answer = context.client.send(Method::DELETE, &path, &[], None).await?.body;
+                let name = answer["name"].as_str().unwrap_or(&node);
+                output::told(context.format, &format!("node {name} is removed"), &answer)?;
+                resealed(context, &answer["resealed"])?;
+                answer["unconfirmed"]
+                    .as_str()
+                    .map_or(Ok(()), |reason| Err(CliError::failed(reason)))
+            }
+            Self::Lead { node } => {
+                let path = format!("/api/v1/node/{}/lead", encoded(&node));
+                let answer = context.client.send(Method::POST, &path, &[], None).await?.body;
+                let leader = answer["leader"].as_str().unwrap_or(&node);
+                output::told(context.format, &format!("node {leader} leads"), &answer)
+            }
         }
     }
 }

@@ -2,81 +2,60 @@
 
 use std::net::IpAddr;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::edit::{self, WriteArgs};
+use super::edit;
 use super::error::CliError;
+use super::noun::{Fields, Given, Noun, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use crate::catalog::Kind;
 
-const COLUMNS: &[Column] = &[
-    ("NAME", "name"),
-    ("KIND", "spec.kind"),
-    ("ENABLED", "spec.enabled"),
-    ("ADDRESS", "spec.address"),
-    ("PORT", "spec.port"),
-    ("HOST KEYS", "spec.host_keys"),
-    ("REVISION", "revision"),
-];
+/// A service.
+#[derive(Debug)]
+pub struct Service;
 
-/// Commands on services.
-#[derive(Debug, Subcommand)]
-pub enum ServiceCommand {
-    /// List all services
-    List,
-    /// Show one service
-    Show {
-        /// The service
-        #[arg(value_parser = edit::name)]
-        name: String,
-    },
-    /// Open a port for SFTP on every node
-    #[command(after_help = "Example:\n  argosy service create sftp --port 22 --host-key main --wait")]
-    Create {
-        /// The new service
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        settings: ServiceArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Change what is given, leave the rest; running sessions go on unless the service is switched off
-    Set {
-        /// The service
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        settings: ServiceArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Open the port again
-    Enable {
-        /// The service
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Close the port on every node, and the sessions that came in by it
-    Disable {
-        /// The service
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Delete a service: its port is closed on every node, and its sessions
-    Delete {
-        /// The service
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+impl Noun for Service {
+    const KIND: Kind = Kind::Service;
+    const ONE: &'static str = "service";
+    const MANY: &'static str = "services";
+    const CREATE: &'static str = "Open a port for SFTP on every node";
+    const DELETE: &'static str = "Delete a service: its port is closed on every node, and its sessions";
+    const EXAMPLE: &'static str = "Example:\n  argosy service create sftp --port 22 --host-key main --wait";
+    const COLUMNS: &'static [Column] = &[
+        ("NAME", "name"),
+        ("KIND", "spec.kind"),
+        ("ENABLED", "spec.enabled"),
+        ("ADDRESS", "spec.address"),
+        ("PORT", "spec.port"),
+        ("HOST KEYS", "spec.host_keys"),
+        ("REVISION", "revision"),
+    ];
+    type Make = ServiceArgs;
+    type Own = SetAndSwitch<Self>;
+
+    async fn complete(context: &Context, spec: &mut Fields) -> Result<(), CliError> {
+        if !spec.contains_key("port") {
+            return Err(CliError::usage("a new service needs --port"));
+        }
+        put(spec, "kind", Some("sftp"));
+        if !spec.contains_key("host_keys") {
+            put(spec, "host_keys", Some(every_host_key(context).await?));
+        }
+        Ok(())
+    }
+}
+
+impl Settable for Service {
+    const SET: &'static str =
+        "Change what is given, leave the rest; running sessions go on unless the service is switched off";
+    type Change = ServiceArgs;
+}
+
+impl Switched for Service {
+    const ENABLE: &'static str = "Open the port again";
+    const DISABLE: &'static str = "Close the port on every node, and the sessions that came in by it";
 }
 
 /// What can be set of a service.
@@ -120,61 +99,28 @@ pub struct ServiceArgs {
     keepalive: Option<u32>,
 }
 
-impl ServiceArgs {
-    fn given(&self) -> Value {
-        let mut given = serde_json::Map::new();
-        let mut set = |field: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                given.insert(field.to_owned(), value);
-            }
-        };
-        set("port", self.port.map(Into::into));
-        set("host_keys", (!self.host_key.is_empty()).then(|| json!(self.host_key)));
-        set("address", self.address.map(|address| json!(address)));
-        set("address", self.any_node_address.then_some(Value::Null));
-        set("banner", self.banner.clone().map(Into::into));
-        set("sessions_max", self.sessions_max.map(Into::into));
-        set("unauthenticated_max", self.unauthenticated_max.map(Into::into));
-        set(
-            "unauthenticated_per_address_max",
-            self.unauthenticated_per_address_max.map(Into::into),
+impl Given for ServiceArgs {
+    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+        let mut fields = Fields::new();
+        let address = self.address.map(|address| json!(address));
+        let host_keys = (!self.host_key.is_empty()).then(|| json!(self.host_key));
+        put(&mut fields, "port", self.port);
+        put(&mut fields, "host_keys", host_keys);
+        put(
+            &mut fields,
+            "address",
+            address.or(self.any_node_address.then_some(Value::Null)),
         );
-        set("login_grace_seconds", self.login_grace.map(Into::into));
-        set("login_attempts_max", self.login_attempts_max.map(Into::into));
-        set("idle_seconds", self.idle.map(Into::into));
-        set("keepalive_seconds", self.keepalive.map(Into::into));
-        Value::Object(given)
-    }
-}
-
-/// Runs one of them.
-pub async fn run(context: &Context, command: ServiceCommand) -> Result<(), CliError> {
-    let kind = Kind::Service;
-    match command {
-        ServiceCommand::List => edit::list(context, kind, COLUMNS).await,
-        ServiceCommand::Show { name } => edit::show(context, kind, &name).await,
-        ServiceCommand::Create { name, settings, write } => {
-            if settings.port.is_none() {
-                return Err(CliError::usage("a new service needs --port"));
-            }
-            let mut spec = settings.given();
-            spec["kind"] = "sftp".into();
-            if settings.host_key.is_empty() {
-                spec["host_keys"] = every_host_key(context).await?.into();
-            }
-            let answer = edit::create(context, kind, &name, spec, &write).await?;
-            edit::done(context, &format!("service `{name}` is made"), &answer)
-        }
-        ServiceCommand::Set { name, settings, write } => {
-            modify(context, &name, &write, "is changed", settings.given()).await
-        }
-        ServiceCommand::Enable { name, write } => {
-            modify(context, &name, &write, "is enabled", json!({ "enabled": true })).await
-        }
-        ServiceCommand::Disable { name, write } => {
-            modify(context, &name, &write, "is disabled", json!({ "enabled": false })).await
-        }
-        ServiceCommand::Delete { name, write } => edit::delete(context, kind, &name, &write).await,
+        put(&mut fields, "banner", self.banner);
+        put(&mut fields, "sessions_max", self.sessions_max);
+        put(&mut fields, "unauthenticated_max", self.unauthenticated_max);
+        let per_address = self.unauthenticated_per_address_max;
+        put(&mut fields, "unauthenticated_per_address_max", per_address);
+        put(&mut fields, "login_grace_seconds", self.login_grace);
+        put(&mut fields, "login_attempts_max", self.login_attempts_max);
+        put(&mut fields, "idle_seconds", self.idle);
+        put(&mut fields, "keepalive_seconds", self.keepalive);
+        Ok(fields)
     }
 }
 
@@ -187,9 +133,4 @@ async fn every_host_key(context: &Context) -> Result<Vec<Value>, CliError> {
         ));
     }
     Ok(keys.into_iter().map(|key| key["name"].clone()).collect())
-}
-
-async fn modify(context: &Context, name: &str, write: &WriteArgs, said: &str, given: Value) -> Result<(), CliError> {
-    let answer = edit::modify(context, Kind::Service, name, write, |spec| edit::merge(spec, &given)).await?;
-    edit::done(context, &format!("service `{name}` {said}"), &answer)
 }

@@ -6,7 +6,8 @@ use http::Method;
 use super::Context;
 use super::client::encoded;
 use super::edit;
-use super::error::CliError;
+use super::error::{CliError, Exit};
+use super::noun::Run;
 use super::output::{self, Column};
 use crate::ids::SessionId;
 
@@ -24,7 +25,7 @@ const COLUMNS: &[Column] = &[
 /// Commands on sessions.
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// List the sessions of all nodes (exit code 3 if a node does not answer)
+    /// List the sessions of all nodes (exit code 6 if a node does not answer)
     List {
         /// Only this account's
         #[arg(long, value_name = "NAME", value_parser = edit::name)]
@@ -42,35 +43,36 @@ fn id(text: &str) -> Result<String, String> {
     text.parse::<SessionId>().map(|id| id.to_string())
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: SessionCommand) -> Result<(), CliError> {
-    match command {
-        SessionCommand::List { account } => {
-            let query = account.map(|account| format!("?account={}", encoded(&account)));
-            let path = format!("/api/v1/session{}", query.unwrap_or_default());
-            let answer = context.client.get(&path).await?.body;
-            let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
-            output::rows(context.format, COLUMNS, sessions, &answer)?;
-            let silent: Vec<_> = answer["unreachable"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|node| {
-                    let text = |field: &str| node[field].as_str().unwrap_or("?").to_owned();
-                    format!("{} ({})", text("node"), text("reason"))
-                })
-                .collect();
-            if silent.is_empty() {
-                return Ok(());
+impl Run for SessionCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::List { account } => {
+                let query = account.map(|account| format!("?account={}", encoded(&account)));
+                let path = format!("/api/v1/session{}", query.unwrap_or_default());
+                let answer = context.client.get(&path).await?.body;
+                let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
+                output::rows(context.format, COLUMNS, sessions, &answer)?;
+                let silent: Vec<_> = answer["unreachable"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|node| {
+                        let text = |field: &str| node[field].as_str().unwrap_or("?").to_owned();
+                        format!("{} ({})", text("node"), text("reason"))
+                    })
+                    .collect();
+                if silent.is_empty() {
+                    return Ok(());
+                }
+                let message = format!("the sessions of these nodes are missing: {}", silent.join(", "));
+                Err(CliError::new(Exit::Partly, message))
             }
-            let message = format!("the sessions of these nodes are missing: {}", silent.join(", "));
-            Err(CliError::unavailable(message))
-        }
-        SessionCommand::Close { id } => {
-            let path = format!("/api/v1/session/{id}/close");
-            let answer = context.client.send(Method::POST, &path, &[], None).await?.body;
-            let node = answer["node"].as_str().unwrap_or("?");
-            output::told(context.format, &format!("session {id} on {node} is closed"), &answer)
+            Self::Close { id } => {
+                let path = format!("/api/v1/session/{id}/close");
+                let answer = context.client.send(Method::POST, &path, &[], None).await?.body;
+                let node = answer["node"].as_str().unwrap_or("?");
+                output::told(context.format, &format!("session {id} on {node} is closed"), &answer)
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `argosy settings ...`: what concerns the whole cluster and no single service.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use super::Context;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
+use super::noun::{Fields, Given, Run, put};
 use crate::catalog::Kind;
 use crate::catalog::settings::SETTINGS_NAME;
 
@@ -40,25 +40,26 @@ pub struct SettingsArgs {
     staged_age_max: Option<u32>,
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: SettingsCommand) -> Result<(), CliError> {
-    match command {
-        SettingsCommand::Show => edit::show(context, Kind::Settings, SETTINGS_NAME).await,
-        SettingsCommand::Set { settings, write } => {
-            let mut given = json!({});
-            for (field, value) in [
-                ("login_delay_millis", settings.login_delay),
-                ("login_delay_max_millis", settings.login_delay_max),
-                ("login_memory_seconds", settings.login_memory),
-                ("staged_age_max_seconds", settings.staged_age_max),
-            ] {
-                if let Some(value) = value {
-                    given[field] = value.into();
-                }
+impl Given for SettingsArgs {
+    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+        let mut fields = Fields::new();
+        put(&mut fields, "login_delay_millis", self.login_delay);
+        put(&mut fields, "login_delay_max_millis", self.login_delay_max);
+        put(&mut fields, "login_memory_seconds", self.login_memory);
+        put(&mut fields, "staged_age_max_seconds", self.staged_age_max);
+        Ok(fields)
+    }
+}
+
+impl Run for SettingsCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Show => edit::show(context, Kind::Settings, SETTINGS_NAME).await,
+            Self::Set { settings, write } => {
+                let given = settings.given("the settings")?.into();
+                let answer = edit::patch(context, Kind::Settings, SETTINGS_NAME, given, &write).await?;
+                edit::done(context, "the settings are changed", &answer)
             }
-            let kind = Kind::Settings;
-            let answer = edit::modify(context, kind, SETTINGS_NAME, &write, |spec| edit::merge(spec, &given)).await?;
-            edit::done(context, "the settings are changed", &answer)
         }
     }
 }

@@ -1,21 +1,38 @@
 //! `argosy storage ...`: where files live.
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use clap::{Args, ValueEnum};
 
-use super::Context;
-use super::edit::{self, WriteArgs};
 use super::error::CliError;
+use super::noun::{Fields, Given, Noun, Set, Settable, put};
 use super::output::Column;
 use crate::catalog::Kind;
 
-const COLUMNS: &[Column] = &[
-    ("NAME", "name"),
-    ("ROOT", "spec.root"),
-    ("DURABILITY", "spec.durability"),
-    ("RESERVE BYTES", "spec.reserve_bytes"),
-    ("REVISION", "revision"),
-];
+/// A storage.
+#[derive(Debug)]
+pub struct Storage;
+
+impl Noun for Storage {
+    const KIND: Kind = Kind::Storage;
+    const ONE: &'static str = "storage";
+    const MANY: &'static str = "storages";
+    const CREATE: &'static str =
+        "Name a folder that every node sees under the same path (a shared mount such as NFS or CephFS)";
+    const DELETE: &'static str = "Delete a storage that nothing uses; its files stay";
+    const EXAMPLE: &'static str = "Example:\n  argosy storage create files --root /srv/files --wait";
+    const COLUMNS: &'static [Column] = &[
+        ("NAME", "name"),
+        ("ROOT", "spec.root"),
+        ("DURABILITY", "spec.durability"),
+        ("RESERVE BYTES", "spec.reserve_bytes"),
+        ("REVISION", "revision"),
+    ];
+    type Make = NewStorageArgs;
+    type Own = Set<Self>;
+}
+
+impl Settable for Storage {
+    type Change = StorageArgs;
+}
 
 /// What an acknowledged upload survives.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -26,48 +43,14 @@ pub enum DurabilityArg {
     Relaxed,
 }
 
-/// Commands on storages.
-#[derive(Debug, Subcommand)]
-pub enum StorageCommand {
-    /// List all storages
-    List,
-    /// Show one storage
-    Show {
-        /// The storage
-        #[arg(value_parser = edit::name)]
-        name: String,
-    },
-    /// Name a folder that every node sees under the same path (a shared mount such as NFS or CephFS)
-    Create {
-        /// The new storage
-        #[arg(value_parser = edit::name)]
-        name: String,
-        /// The folder's absolute path on every node
-        #[arg(long, value_name = "DIR")]
-        root: String,
-        #[command(flatten)]
-        settings: StorageArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Change what is given, leave the rest
-    Set {
-        /// The storage
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        settings: StorageArgs,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
-    /// Delete a storage that no account uses; its files stay
-    Delete {
-        /// The storage
-        #[arg(value_parser = edit::name)]
-        name: String,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+/// Options of a new storage.
+#[derive(Debug, Args)]
+pub struct NewStorageArgs {
+    /// The folder's absolute path on every node
+    #[arg(long, value_name = "DIR")]
+    root: String,
+    #[command(flatten)]
+    settings: StorageArgs,
 }
 
 /// What can be set of a storage.
@@ -84,48 +67,24 @@ pub struct StorageArgs {
     reserve_bytes: Option<u64>,
 }
 
-impl StorageArgs {
-    fn given(&self) -> Value {
-        let mut given = json!({});
-        if let Some(durability) = self.durability {
-            given["durability"] = match durability {
-                DurabilityArg::Strict => "strict",
-                DurabilityArg::Relaxed => "relaxed",
-            }
-            .into();
-        }
-        if let Some(keep) = self.keep_interrupted {
-            given["keep_interrupted"] = keep.into();
-        }
-        if let Some(bytes) = self.reserve_bytes {
-            given["reserve_bytes"] = bytes.into();
-        }
-        given
+impl Given for NewStorageArgs {
+    fn given(self, whose: &str) -> Result<Fields, CliError> {
+        let mut fields = self.settings.given(whose)?;
+        put(&mut fields, "root", Some(self.root));
+        Ok(fields)
     }
 }
 
-/// Runs one of them.
-pub async fn run(context: &Context, command: StorageCommand) -> Result<(), CliError> {
-    let kind = Kind::Storage;
-    match command {
-        StorageCommand::List => edit::list(context, kind, COLUMNS).await,
-        StorageCommand::Show { name } => edit::show(context, kind, &name).await,
-        StorageCommand::Create {
-            name,
-            root,
-            settings,
-            write,
-        } => {
-            let mut spec = settings.given();
-            spec["root"] = root.into();
-            let answer = edit::create(context, kind, &name, spec, &write).await?;
-            edit::done(context, &format!("storage `{name}` is made"), &answer)
-        }
-        StorageCommand::Set { name, settings, write } => {
-            let given = settings.given();
-            let answer = edit::modify(context, kind, &name, &write, |spec| edit::merge(spec, &given)).await?;
-            edit::done(context, &format!("storage `{name}` is changed"), &answer)
-        }
-        StorageCommand::Delete { name, write } => edit::delete(context, kind, &name, &write).await,
+impl Given for StorageArgs {
+    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+        let mut fields = Fields::new();
+        let durability = self.durability.map(|durability| match durability {
+            DurabilityArg::Strict => "strict",
+            DurabilityArg::Relaxed => "relaxed",
+        });
+        put(&mut fields, "durability", durability);
+        put(&mut fields, "keep_interrupted", self.keep_interrupted);
+        put(&mut fields, "reserve_bytes", self.reserve_bytes);
+        Ok(fields)
     }
 }

@@ -182,7 +182,7 @@ async fn a_first_hour_of_commands_does_what_it_says() {
         "account create alice --home-storage files --home-folder /alice --sessions-max 4 --wait",
         0,
     );
-    served.run("account create alice", 1);
+    served.run("account create alice", 3);
     served.run(&format!("account key add alice --file {key_file} --expires 30d"), 0);
     served.run(&format!("account key add alice --file {key_file}"), 1);
     served.run("account set alice --source 10.0.0.0/8 --sessions-max none", 0);
@@ -234,7 +234,7 @@ async fn a_first_hour_of_commands_does_what_it_says() {
     served.run("session list", 0);
     served.run("session close 00112233445566778899aabbccddeeff", 1);
     served.run("node list", 0);
-    served.run("node lead 2", 3);
+    served.run("node lead 2", 5);
     served.run("token create --valid 15m", 0);
     let yaml = "kind: account\nname: bob\nspec:\n  home: {storage: files}\n---\nkind: account\nname: eve\nspec: {}\n";
     let file = served.write("objects.yaml", yaml);
@@ -242,13 +242,13 @@ async fn a_first_hour_of_commands_does_what_it_says() {
     served.run("get account bob", 0);
     served.run("account delete eve", 0);
     served.run("account delete eve", 1);
-    served.run("storage delete files", 1);
+    served.run("storage delete files", 3);
     served
         .node
         .cluster
         .quorum
         .store(false, std::sync::atomic::Ordering::SeqCst);
-    served.run("account enable alice", 3);
+    served.run("account enable alice", 5);
     served.run("status", 0);
 }
 
@@ -277,7 +277,7 @@ async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
     );
     execute_line(
         &format!("argosy --server {url} --ca {other} --token-file {token} account list"),
-        3,
+        5,
     );
     execute_line(
         &format!("argosy --server {url} --ca {ca} --token-file /missing account list"),
@@ -294,11 +294,11 @@ async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
 #[test]
 fn a_node_that_does_not_run_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
-    execute_line(&format!("argosy --data {} status", folder.path().display()), 3);
+    execute_line(&format!("argosy --data {} status", folder.path().display()), 5);
     // Left behind by a killed node: replaced by the next one.
     let path = folder.path().join(SOCKET_NAME);
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    execute_line(&format!("argosy --data {} status", folder.path().display()), 3);
+    execute_line(&format!("argosy --data {} status", folder.path().display()), 5);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

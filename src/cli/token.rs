@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use super::error::CliError;
+use super::noun::Run;
 use super::output::{self, Format};
 use super::{Context, input};
 
@@ -21,17 +22,18 @@ pub enum TokenCommand {
     },
 }
 
-/// Runs it.
-pub async fn run(context: &Context, command: TokenCommand) -> Result<(), CliError> {
-    let TokenCommand::Create { valid } = command;
-    let body = json!({ "valid_seconds": valid.as_secs() });
-    let answer = context
-        .client
-        .send(Method::POST, "/api/v1/join-token", &[], Some(&body))
-        .await?
-        .body;
-    match context.format {
-        Format::Table => output::emit(&format!("{}\n", answer["token"].as_str().unwrap_or_default())),
-        format => output::value(format, &answer),
+impl Run for TokenCommand {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        let Self::Create { valid } = self;
+        let body = json!({ "valid_seconds": valid.as_secs() });
+        let answer = context
+            .client
+            .send(Method::POST, "/api/v1/join-token", &[], Some(&body))
+            .await?
+            .body;
+        match context.format {
+            Format::Table => output::emit(&format!("{}\n", answer["token"].as_str().unwrap_or_default())),
+            format => output::value(format, &answer),
+        }
     }
 }

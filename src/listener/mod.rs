@@ -1,38 +1,73 @@
-//! One accept loop for all protocols: bind, permit, hand over; stop without touching what runs.
+//! One accept loop for all protocols: permits, PROXY headers, source networks, bans, TLS; then the connection is handed
+//! over. It stops without touching what runs, or drains it.
 //!
 //! What is said on a connection is left to `protocols`; which ports are open, to `reconcile`.
 
+mod admission;
+mod drain;
+mod header;
 pub mod limits;
 pub mod permit;
+pub mod proxy;
+mod refusal;
+mod stream;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::events::{Event, Journal};
+use crate::events::Journal;
 use crate::ids::Name;
 
-pub use permit::{Permit, PermitLimits, Permits};
+use admission::Admission;
+use drain::Connections;
+use refusal::Register;
+
+pub use drain::Drain;
+pub use permit::{Over, Permit, PermitLimits, Permits, network_of};
+pub use refusal::{Counts, Refusal};
+pub use stream::{Security, Stream};
 
 /// A connection that was let in to sign in.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The socket; small packets are sent at once.
-    pub stream: TcpStream,
-    /// The client; an IPv4 address never comes as a mapped IPv6 one.
+    /// Its bytes, inside TLS where the service begins with it; small packets are sent at once.
+    pub stream: Stream,
+    /// The client, by the PROXY header if there was one; an IPv4 address never comes as a mapped IPv6 one.
     pub peer: SocketAddr,
-    /// Where it came in.
+    /// Where the client connected to.
     pub local: SocketAddr,
+    /// The balancer that speaks for the client.
+    pub balancer: Option<SocketAddr>,
+    /// When it came; what a client gets to sign in counts from here.
+    pub at: Instant,
     /// To be dropped when the connection has signed in, or ends; an async block must move it in by name, or it is
     /// dropped before the first byte.
     pub permit: Permit,
+    /// Tells when the connection has to end.
+    pub drain: Drain,
+}
+
+/// What a service demands of connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The most connections that have not signed in.
+    pub unauthenticated: PermitLimits,
+    /// The most connections of one address (IPv6: one /64), signed in or not; 0: as many as come.
+    pub connections_per_address_max: u32,
+    /// Balancers: from here a PROXY header must come, from elsewhere none may.
+    pub proxy_networks: Vec<IpNet>,
+    /// Where clients may come from; empty: from everywhere.
+    pub sources: Vec<IpNet>,
 }
 
 /// What a connection does, from its first byte to its last.
@@ -40,11 +75,41 @@ pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A protocol, seen from the accept loop.
 pub trait Serve: Send + Sync + 'static {
-    /// Limits for the next connection, read at each accept; `Err` says why none is taken at all.
-    fn limits(&self) -> Result<PermitLimits, String>;
+    /// The terms for the next connection, read at each accept; `Err` says why none is taken at all.
+    fn terms(&self) -> Result<Terms, String>;
+
+    /// How connections are secured before the protocol begins, read for each one; `Err` says why they cannot be.
+    fn security(&self) -> Result<Security, String> {
+        Ok(Security::Plain)
+    }
 
     /// Serves one connection.
     fn serve(self: Arc<Self>, accepted: Accepted) -> Serving;
+}
+
+/// Why connections from an address are refused just now, if they are; asked at each accept.
+pub type Banned = Arc<dyn Fn(IpAddr) -> Option<String> + Send + Sync>;
+
+/// What a listener needs of the node.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where refused connections are told.
+    pub journal: Journal,
+    /// Where connections are counted; one for all listeners of a node.
+    pub counts: Arc<Counts>,
+    /// Who is banned.
+    pub banned: Banned,
+}
+
+impl Surroundings {
+    /// Where nobody is banned and nothing is counted by anybody else.
+    pub fn alone(journal: Journal) -> Self {
+        Self {
+            journal,
+            counts: Arc::default(),
+            banned: Arc::new(|_| None),
+        }
+    }
 }
 
 /// An open port. Dropping it closes the port; connections that run go on.
@@ -52,15 +117,52 @@ pub trait Serve: Send + Sync + 'static {
 pub struct Listener {
     address: SocketAddr,
     permits: Arc<Permits>,
+    connections: Arc<Connections>,
     accepting: JoinHandle<()>,
 }
 
+/// The connections of a port that was closed. Dropping it lets them go on.
+#[derive(Debug)]
+pub struct Remaining {
+    connections: Arc<Connections>,
+}
+
+impl Remaining {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.connections.count() == 0
+    }
+
+    /// Tells them to end by `within` from now; what does not is dropped [`limits::DRAIN_GRACE`] later. Telling them
+    /// again can only make it sooner.
+    pub fn drain(&self, within: Duration) {
+        self.connections.begin(within);
+    }
+
+    /// Resolves when none is left.
+    pub async fn ended(&self) {
+        self.connections.ended().await;
+    }
+
+    /// Of a port that never had one.
+    pub fn none() -> Self {
+        Self {
+            connections: Arc::new(Connections::new()),
+        }
+    }
+}
+
 impl Listener {
-    /// Opens `address` and serves what comes in by `serve`. Must be called on a runtime.
+    /// Opens `address` for `service` and serves what comes in by `serve`. Must be called on a runtime.
     ///
     /// # Errors
     /// The address is not this machine's, or taken, or its port needs a privilege.
-    pub fn open(address: SocketAddr, service: Name, serve: Arc<dyn Serve>, journal: Journal) -> io::Result<Self> {
+    pub fn open(
+        address: SocketAddr,
+        service: Name,
+        serve: Arc<dyn Serve>,
+        surroundings: Surroundings,
+    ) -> io::Result<Self> {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?
         } else {
@@ -70,11 +172,24 @@ impl Listener {
         socket.bind(address)?;
         let listener = socket.listen(limits::BACKLOG)?;
         let address = listener.local_addr()?;
-        let permits = Arc::new(Permits::default());
-        let accepting = tokio::spawn(accept(listener, service, serve, journal, permits.clone()));
+        let (permits, connections) = (Arc::new(Permits::default()), Arc::new(Connections::new()));
+        let Surroundings {
+            journal,
+            counts,
+            banned,
+        } = surroundings;
+        let admission = Arc::new(Admission {
+            serve,
+            register: Arc::new(Register::new(service, journal, counts)),
+            banned,
+            permits: permits.clone(),
+            connections: connections.clone(),
+        });
+        let accepting = tokio::spawn(accept(listener, admission));
         Ok(Self {
             address,
             permits,
+            connections,
             accepting,
         })
     }
@@ -89,10 +204,13 @@ impl Listener {
         self.permits.count()
     }
 
-    /// Closes the port and waits until it is closed; connections that run go on.
-    pub async fn stop(mut self) {
+    /// Closes the port and waits until it is closed; connections that run go on, until they are drained.
+    pub async fn stop(mut self) -> Remaining {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
+        Remaining {
+            connections: self.connections.clone(),
+        }
     }
 }
 
@@ -102,18 +220,23 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(listener: TcpListener, service: Name, serve: Arc<dyn Serve>, journal: Journal, permits: Arc<Permits>) {
+async fn accept(listener: TcpListener, admission: Arc<Admission>) {
     let mut failing = false;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
+            Ok((socket, from)) => {
                 failing = false;
-                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                admit(stream, peer, &service, &serve, &journal, &permits);
+                let arriving = catch_unwind(AssertUnwindSafe(|| admission.arrive(socket, from)));
+                if arriving.is_err() {
+                    tracing::error!(%from, "admitting a connection panicked; only it has ended");
+                }
             }
+            // The peer gave up while it waited to be accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 if !failing {
-                    tracing::error!(service = %service, %error, "no connection can be accepted; trying on");
+                    let service = admission.register.service();
+                    tracing::error!(%service, %error, "no connection can be accepted; trying on");
                 }
                 failing = true;
                 tokio::time::sleep(limits::ACCEPT_RETRY).await;
@@ -122,129 +245,6 @@ async fn accept(listener: TcpListener, service: Name, serve: Arc<dyn Serve>, jou
     }
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    service: &Name,
-    serve: &Arc<dyn Serve>,
-    journal: &Journal,
-    permits: &Arc<Permits>,
-) {
-    let permit = serve.limits().and_then(|limits| permits.acquire(peer.ip(), limits));
-    let permit = match permit {
-        Ok(permit) => permit,
-        Err(reason) => {
-            journal.record(Event::ConnectionRefused {
-                peer,
-                service: service.clone(),
-                reason,
-            });
-            return;
-        }
-    };
-    let Ok(local) = stream.local_addr() else {
-        return;
-    };
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "the connection ended before it was served");
-        return;
-    }
-    let serving = serve.clone().serve(Accepted {
-        stream,
-        peer,
-        local,
-        permit,
-    });
-    let service = service.clone();
-    tokio::spawn(async move {
-        if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
-            tracing::error!(service = %service, %peer, "serving a connection panicked; only it has ended");
-        }
-    });
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    /// Echoes; panics on `!`.
-    struct Echo;
-
-    impl Serve for Echo {
-        fn limits(&self) -> Result<PermitLimits, String> {
-            Ok(PermitLimits { all: 2, per_address: 2 })
-        }
-
-        fn serve(self: Arc<Self>, accepted: Accepted) -> Serving {
-            Box::pin(async move {
-                let Accepted {
-                    mut stream,
-                    permit: _permit,
-                    ..
-                } = accepted;
-                let mut byte = [0];
-                while stream.read_exact(&mut byte).await.is_ok() {
-                    assert_ne!(&byte, b"!", "on purpose");
-                    stream.write_all(&byte).await.unwrap();
-                }
-            })
-        }
-    }
-
-    fn open() -> Listener {
-        let address = "127.0.0.1:0".parse().unwrap();
-        Listener::open(
-            address,
-            Name::parse("echo").unwrap(),
-            Arc::new(Echo),
-            Journal::default(),
-        )
-        .unwrap()
-    }
-
-    async fn echoes(stream: &mut TcpStream) -> bool {
-        let mut byte = [0];
-        stream.write_all(b"a").await.is_ok() && stream.read_exact(&mut byte).await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn connections_that_run_outlive_their_port() {
-        let listener = open();
-        let address = listener.local_addr();
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        assert!(echoes(&mut stream).await);
-        listener.stop().await;
-        assert!(TcpStream::connect(address).await.is_err());
-        assert!(echoes(&mut stream).await);
-        let address_again = TcpSocket::new_v4().unwrap();
-        address_again.set_reuseaddr(true).unwrap();
-        address_again.bind(address).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_panic_ends_one_connection_only() {
-        let listener = open();
-        let mut doomed = TcpStream::connect(listener.local_addr()).await.unwrap();
-        let mut other = TcpStream::connect(listener.local_addr()).await.unwrap();
-        assert!(echoes(&mut other).await);
-        doomed.write_all(b"!").await.unwrap();
-        assert_eq!(doomed.read(&mut [0]).await.unwrap_or(0), 0);
-        assert!(echoes(&mut other).await);
-        let mut third = TcpStream::connect(listener.local_addr()).await.unwrap();
-        assert!(echoes(&mut third).await);
-    }
-
-    #[tokio::test]
-    async fn a_connection_over_the_limit_is_closed() {
-        let listener = open();
-        let mut first = TcpStream::connect(listener.local_addr()).await.unwrap();
-        let mut second = TcpStream::connect(listener.local_addr()).await.unwrap();
-        assert!(echoes(&mut first).await && echoes(&mut second).await);
-        let mut third = TcpStream::connect(listener.local_addr()).await.unwrap();
-        assert!(!echoes(&mut third).await);
-        assert_eq!(listener.unauthenticated(), 2);
-    }
-}
+mod tests;

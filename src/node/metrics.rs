@@ -7,6 +7,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use prometheus::{Encoder, TextEncoder};
 
 use crate::events::tally::{BUCKETS, Counts};
+use crate::listener;
 
 /// What a scrape shows.
 pub struct Scrape<'a> {
@@ -22,12 +23,15 @@ pub struct Scrape<'a> {
     pub sessions: &'a [(&'static str, u64)],
     /// Bytes received and sent in live sessions.
     pub live_bytes: (u64, u64),
+    /// What the listeners have counted.
+    pub connections: &'a listener::Counts,
 }
 
 /// Renders the text exposition format.
 pub fn render(scrape: &Scrape<'_>) -> String {
     let mut families = cluster_families(scrape);
     families.extend(service_families(scrape));
+    families.extend(listener_families(scrape.connections));
     // The encoder refuses a family without a row: one that nothing was counted in yet is left out.
     families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
@@ -195,6 +199,35 @@ fn service_families(scrape: &Scrape<'_>) -> Vec<MetricFamily> {
     ]
 }
 
+fn listener_families(counts: &listener::Counts) -> Vec<MetricFamily> {
+    let (accepted, refused, proxy) = (counts.accepted(), counts.refused(), counts.proxy_errors());
+    let accepted = accepted
+        .iter()
+        .map(|(service, count)| (vec![("service", service.as_str())], *count as f64));
+    let refused = refused.iter().map(|((service, reason), count)| {
+        let labels = vec![("service", service.as_str()), ("reason", *reason)];
+        (labels, *count as f64)
+    });
+    let proxy = proxy.iter().map(|(kind, count)| (vec![("kind", *kind)], *count as f64));
+    vec![
+        counter(
+            "argosy_listener_accepted_total",
+            "Connections that were handed to their protocol.",
+            accepted.collect(),
+        ),
+        counter(
+            "argosy_listener_refused_total",
+            "Connections that were turned away before their protocol, by reason.",
+            refused.collect(),
+        ),
+        counter(
+            "argosy_listener_proxy_errors_total",
+            "PROXY headers that were missing, wrong, or sent by a stranger.",
+            proxy.collect(),
+        ),
+    ]
+}
+
 type Rows<'a> = Vec<(Vec<(&'a str, &'a str)>, f64)>;
 
 fn one(value: u64) -> Rows<'static> {
@@ -311,6 +344,7 @@ mod tests {
             counts: &counts,
             sessions: &[("sftp", 2)],
             live_bytes: (5, 6),
+            connections: &listener::Counts::default(),
         });
         for line in [
             "argosy_raft_term 4",

@@ -54,6 +54,7 @@ async fn reseal(
     };
     let command = Command {
         actor: Actor::Root { node: node.to_owned() },
+        from: None,
         at: clock.now(),
         transaction: Transaction {
             expected: vec![(this, Expected::Revision(key.revision))],
@@ -64,7 +65,7 @@ async fn reseal(
                     ..key.spec.clone()
                 }),
             )],
-            deletes: Vec::new(),
+            ..Transaction::default()
         },
     };
     let request = crate::admin::border::random::<16>()?;

@@ -94,7 +94,8 @@ impl Reconciler {
                 break;
             }
         }
-        doors.ports.close_all("the node is stopping").await;
+        let view = (self.view)();
+        doors.ports.close_all(&view, "the node is stopping").await;
         let _ = sessions.await;
     }
 }

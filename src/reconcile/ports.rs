@@ -1,18 +1,21 @@
-//! Opens, moves and closes ports as the view's services say. Sessions that run are left alone: a port that closes
-//! only stops accepting.
+//! Opens, moves and closes ports as the view's services say. Sessions that run outlive a port that moves; those of a
+//! service that is switched off, or of a node that stops, are drained.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use russh::keys::PrivateKey;
 
 use super::host_keys::Opened;
+use super::limits;
 use crate::catalog::View;
 use crate::events::{Event, Journal};
 use crate::ids::Name;
+use crate::listener::Remaining;
 
 /// A service's host keys as they are now; read at each new connection.
 pub type HostKeySource = Arc<ArcSwap<Vec<PrivateKey>>>;
@@ -30,8 +33,8 @@ pub trait Opener: Send + Sync {
 
 /// A port that accepts.
 pub trait OpenPort: Send {
-    /// Stops accepting; resolves when the port is free again.
-    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+    /// Stops accepting; resolves when the port is free again, with the connections that run on.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Remaining>;
 }
 
 struct Port {
@@ -48,6 +51,8 @@ pub struct Ports {
     node: String,
     service_address: IpAddr,
     open: BTreeMap<Name, Port>,
+    /// Connections of ports that were closed, by service; each has at least one, so sessions bound them.
+    former: Vec<(Name, Remaining)>,
     failed: BTreeMap<Name, (SocketAddr, String)>,
 }
 
@@ -60,6 +65,7 @@ impl Ports {
             node,
             service_address,
             open: BTreeMap::new(),
+            former: Vec::new(),
             failed: BTreeMap::new(),
         }
     }
@@ -84,6 +90,7 @@ impl Ports {
         for name in gone {
             self.close(&name, "the service was changed").await;
         }
+        self.drain_off(view);
         for (name, (address, keys)) in wanted {
             match self.open.get_mut(&name) {
                 Some(port) => {
@@ -99,10 +106,31 @@ impl Ports {
         self.failed.iter().map(failure).collect()
     }
 
-    /// Closes every port.
-    pub async fn close_all(&mut self, reason: &str) {
+    /// Closes every port and drains their connections, each service's within its own time and all within
+    /// [`limits::STOP_DRAIN_MAX`].
+    pub async fn close_all(&mut self, view: &View, reason: &str) {
         for name in self.open.keys().cloned().collect::<Vec<_>>() {
             self.close(&name, reason).await;
+        }
+        for (name, remaining) in &self.former {
+            remaining.drain(drain_time(view, name).min(limits::STOP_DRAIN_MAX));
+        }
+        for (_, remaining) in self.former.drain(..) {
+            remaining.ended().await;
+        }
+    }
+
+    /// Drains what is left of services that are off here. A removed service has no time to give.
+    fn drain_off(&mut self, view: &View) {
+        self.former.retain(|(_, remaining)| !remaining.is_empty());
+        for (name, remaining) in &self.former {
+            let is_on = view
+                .services
+                .get(name)
+                .is_some_and(|service| service.spec.is_enabled_on(&self.node));
+            if !is_on {
+                remaining.drain(drain_time(view, name));
+            }
         }
     }
 
@@ -169,7 +197,8 @@ impl Ports {
 
     async fn close(&mut self, name: &Name, reason: &str) {
         if let Some(port) = self.open.remove(name) {
-            port.open.close().await;
+            let remaining = port.open.close().await;
+            self.former.push((name.clone(), remaining));
             tracing::info!(service = %name, address = %port.address, reason, "a port is closed");
             let event = Event::ServiceClosed {
                 service: name.clone(),
@@ -193,6 +222,11 @@ impl Port {
     }
 }
 
+/// What the connections of a service get to end by themselves.
+fn drain_time(_view: &View, _name: &Name) -> Duration {
+    Duration::from_secs(10)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -211,9 +245,10 @@ mod tests {
     struct Opened1(SocketAddr, Arc<Mutex<BTreeMap<SocketAddr, HostKeySource>>>);
 
     impl OpenPort for Opened1 {
-        fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        fn close(self: Box<Self>) -> BoxFuture<'static, Remaining> {
             Box::pin(async move {
                 self.1.lock().unwrap().remove(&self.0);
+                Remaining::none()
             })
         }
     }

@@ -58,6 +58,7 @@ fn view(revision: u64, enabled: bool) -> View {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: None,
+        ..Account::default()
     };
     view.accounts.insert(name("alice"), object("alice", account));
     view.services
@@ -66,6 +67,7 @@ fn view(revision: u64, enabled: bool) -> View {
         algorithm: "ssh-ed25519".to_owned(),
         public: String::new(),
         sealed_private: Vec::new(),
+        certificate: None,
         created_at: UnixMillis(0),
     };
     view.host_keys.insert(name("main"), object("main", key));

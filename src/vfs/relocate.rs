@@ -12,7 +12,7 @@ use super::local::{FaultPoint, is_staging, link_text, rename_no_replace, told};
 use super::resolve::{Asker, Place, Spot};
 use super::{FileType, VfsError};
 use crate::access::mount_of;
-use crate::catalog::{Durability, Operation};
+use crate::catalog::{Durability, Operation, Reach};
 use crate::path::{PATH_BYTES_MAX, VirtualPath};
 
 /// Moves a file, a link or a folder.
@@ -93,10 +93,14 @@ fn move_on_disk(asker: &Asker, from: &Spot, to: &Spot, overwrite: bool) -> Resul
 fn refuse_guarded(asker: &Asker, path: &VirtualPath) -> Result<(), VfsError> {
     let (_, account) = asker.account()?;
     let mounts = account.spec.mounts.iter().chain(&account.spec.home);
-    let guarded = mounts
-        .filter_map(|mount| mount.grants.as_ref())
-        .flatten()
-        .any(|grant| grant.path != *path && grant.path.is_within(path) && grant.deny.iter().next().is_some());
+    let guarded = mounts.filter_map(|mount| mount.grants.as_ref()).flatten().any(|grant| {
+        // Where a pattern holds below a folder cannot be told without looking at every name there.
+        let below = match &grant.reach {
+            Reach::Below(guarded) => guarded != path && guarded.is_within(path),
+            Reach::Matching(_) => true,
+        };
+        below && grant.deny.iter().next().is_some()
+    });
     if guarded {
         return Err(VfsError::Denied(Operation::Rename));
     }

@@ -20,7 +20,7 @@ use super::network::{Network, PeerTransport, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeRecord, TypeConfig};
-use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, convert, setup};
+use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, Rows, convert, setup};
 use crate::envelope::wire::{AppendV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1};
 use crate::envelope::{Answer, Blob, ClusterCommand, Envelope};
 use crate::limits::{FOUND_MAX, READ_INDEX_MAX};
@@ -221,6 +221,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// The cluster's own rows as this node has applied them.
     pub fn cluster_rows(&self) -> ClusterRows {
         ClusterRows::new(self.inner.published.picture().rows.clone())
+    }
+
+    /// All rows as this node has applied them.
+    pub fn rows(&self) -> Rows {
+        self.inner.published.picture().rows.clone()
     }
 
     /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.

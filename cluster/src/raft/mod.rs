@@ -39,7 +39,7 @@ pub use fatal::Fatal;
 pub use machine::{AppliedStore, Recovered};
 pub use network::{CallError, Peer, PeerTransport, Rpc};
 pub use replica::{RowChange, Rows, hash_of, row_hash};
-pub use rows::ClusterRows;
+pub use rows::{ClusterRows, MACHINE as MACHINE_ROWS};
 
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
 pub use types::NodeRecord;

@@ -45,7 +45,10 @@ impl<M: StateMachine> Replica<M> {
         let (last, membership) = convert::head_in(head)?;
         let hash = hash_of(&rows);
         let machine = {
-            let mut own = range(&rows, rows::MACHINE).map(|(key, value)| (&key[1..], value));
+            let mut own = range(&rows, rows::MACHINE).map(|(key, value)| match &key[1..] {
+                key if M::kept_on_disk(key) => (key, &[][..]),
+                key => (key, value),
+            });
             M::restore(&mut own)?
         };
         let request_ids = rows::requests_in_order(&rows).count() as u64;

@@ -11,7 +11,7 @@ use crate::envelope::wire::{Framed, framed};
 use crate::{CodecError, NodeId};
 
 /// The prefix of the machine's own rows.
-pub(super) const MACHINE: u8 = b'm';
+pub const MACHINE: u8 = b'm';
 const SETTINGS: u8 = b's';
 const NODE: u8 = b'n';
 const NAME: u8 = b'u';

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod health;
 pub mod node;
 pub mod object;
+pub mod openapi;
 pub mod patch;
 pub mod session;
 pub mod status;
@@ -17,6 +18,7 @@ use axum::routing::MethodRouter;
 
 use super::AdminApi;
 use super::caller::guard;
+use super::openapi::Doc;
 use super::problem::{Problem, ProblemKind};
 
 /// One method on one path.
@@ -27,14 +29,17 @@ pub struct Route {
     pub path: String,
     /// Who answers.
     pub handler: MethodRouter<Arc<AdminApi>>,
+    /// What it does.
+    pub doc: Doc,
 }
 
 impl Route {
-    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>) -> Self {
+    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>, doc: Doc) -> Self {
         Self {
             method,
             path: path.into(),
             handler,
+            doc,
         }
     }
 }
@@ -49,6 +54,7 @@ pub fn all() -> Vec<Route> {
         session::routes(),
         node::routes(),
         watch::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()

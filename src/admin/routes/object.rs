@@ -6,18 +6,19 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, put};
+use axum::routing::{self, delete, get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::Route;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change, NewSecret};
+use crate::admin::openapi::{self, Doc, named};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, PathPart, ReadQuery, WriteQuery};
 use crate::admin::select::Selection;
 use crate::admin::shapes::fields::Fields;
-use crate::admin::shapes::{self, Border, Built, kinds};
+use crate::admin::shapes::{self, Border, Built, kinds, schema};
 use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
 use crate::catalog::{Expected, Kind, ObjectKey, Settings, Transaction, View};
@@ -27,17 +28,53 @@ pub fn routes() -> Vec<Route> {
     Kind::ALL
         .into_iter()
         .flat_map(|kind| {
-            let list_path = format!("/api/v1/{}", kind.word());
+            let (word, name) = (kind.word(), openapi::kind_name(kind));
+            let list_path = format!("/api/v1/{word}");
             let path = format!("{list_path}/{{name}}");
+            let changed = |what: &str| {
+                Doc::new(format!("{what} {word}"), named("Changed"))
+                    .writes()
+                    .conditional()
+            };
+            let read = Doc::new(format!("Read a {word}"), named(&name))
+                .reads()
+                .header(
+                    "If-None-Match",
+                    openapi::of_type("string"),
+                    "Answer 304 if this is its revision.",
+                )
+                .also("304", "Not changed", None);
+            let put = changed("Make or replace a").body(named(&format!("{name}Put")));
+            let patch = named(&format!("{name}Patch"));
+            let patch = changed("Change some fields of a").body_as(&super::patch::MEDIA_TYPES, patch, true);
+            let extension = Extension(kind);
             [
-                Route::new("GET", list_path, get(list).layer(Extension(kind))),
-                Route::new("GET", path.clone(), get(read).layer(Extension(kind))),
-                Route::new("PUT", path.clone(), put(write).layer(Extension(kind))),
-                Route::new("PATCH", path.clone(), patch(super::patch::patch).layer(Extension(kind))),
-                Route::new("DELETE", path, delete(remove).layer(Extension(kind))),
+                Route::new("GET", list_path, get(self::list).layer(extension), list_doc(kind)),
+                Route::new("GET", path.clone(), get(self::read).layer(extension), read),
+                Route::new("PUT", path.clone(), routing::put(write).layer(extension), put),
+                Route::new(
+                    "PATCH",
+                    path.clone(),
+                    routing::patch(super::patch::patch).layer(extension),
+                    patch,
+                ),
+                Route::new("DELETE", path, delete(remove).layer(extension), changed("Delete a")),
             ]
         })
         .collect()
+}
+
+fn list_doc(kind: Kind) -> Doc {
+    let page = named(&format!("{}List", openapi::kind_name(kind)));
+    let mut doc = Doc::new(format!("List every {}", kind.word()), page)
+        .reads()
+        .pages(schema::name());
+    let pattern = json!({ "type": "string", "minLength": 1, "maxLength": limits::FILTER_BYTES_MAX });
+    doc = doc.option("name", pattern, "A pattern with `*` and `?`.");
+    for (name, takes) in (kinds::row(kind).filters)() {
+        doc = doc.option(name, openapi::filter(takes), "Only what this fits.");
+    }
+    doc
 }
 
 async fn list(
@@ -244,6 +281,7 @@ async fn remove(
         expected: vec![(key.clone(), expected)],
         puts: Vec::new(),
         deletes: vec![key],
+        seen: Vec::new(),
     };
     let change = Change {
         transaction,

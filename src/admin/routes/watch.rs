@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::Route;
 use crate::admin::caller::Caller;
 use crate::admin::connection::Stopping;
+use crate::admin::openapi::{Doc, of_type};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, ReadQuery};
 use crate::admin::watch::{Changes, TooOld};
@@ -36,7 +37,20 @@ use crate::catalog::{Kind, Role};
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
-    vec![Route::new("GET", "/api/v1/watch", get(begin))]
+    let revision = || json!({ "type": "integer", "minimum": 0 });
+    let doc = Doc::of(
+        "Watch changes as server-sent events",
+        "text/event-stream",
+        of_type("string"),
+    )
+    .option(
+        "kinds",
+        of_type("string"),
+        "Kinds, with commas between; all by default.",
+    )
+    .option("from", revision(), "Begin behind this revision; by default now.")
+    .header("Last-Event-ID", revision(), "The same, and it wins.");
+    vec![Route::new("GET", "/api/v1/watch", get(begin), doc)]
 }
 
 #[derive(Debug, Deserialize)]

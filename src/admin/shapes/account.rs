@@ -5,35 +5,33 @@
 //!  "home": {"storage": "files", "folder": "/alice"},
 //!  "mounts": [{"at": "/shared", "storage": "files", "folder": "/shared",
 //!              "grants": [{"path": "/shared", "allow": ["read", "list"], "deny": []}]}],
-//!  "sources": ["10.0.0.0/8"], "sessions_max": 4}
+//!  "groups": ["partners"], "roles": [], "grants": [{"glob": "/in/**/*.csv", "allow": ["write"]}],
+//!  "proofs": "password+key", "principals": [], "password_must_change": true,
+//!  "sources": ["10.0.0.0/8"], "sessions_max": 4, "restrictions": {"upload_bytes_max": 1000000}}
 //! ```
 //!
 //! `password` absent keeps the present one, null removes it; reads answer `password_set` instead.
 
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
-use super::{Border, Built, moment};
+use super::restrictions::networks;
+use super::{Border, Built, moment, mount, restrictions};
 use crate::admin::border::fingerprint;
-use crate::admin::limits::SESSIONS_LIMIT_MAX;
+use crate::admin::limits::{PRINCIPAL_BYTES_MAX, SESSIONS_LIMIT_MAX};
 use crate::admin::problem::Problem;
 use crate::auth::parse_public_key;
-use crate::catalog::limits::{GRANTS_MAX, KEYS_MAX, MOUNTS_MAX, SOURCES_MAX, TEXT_BYTES_MAX};
-use crate::catalog::{Account, AuthorizedKey, Grant, Mount, Operation, Operations, Spec};
+use crate::catalog::limits::{KEYS_MAX, MEMBERSHIPS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
+use crate::catalog::{Account, AuthorizedKey, PasswordHash, PasswordState, Spec};
 use crate::ids::Name;
-use crate::path::VirtualPath;
 
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-    let present = border
-        .view
-        .accounts
-        .get(name)
-        .and_then(|object| object.spec.password.as_ref());
-    let (password, kept) = border.password(fields, present)?;
+    let present = border.view.accounts.get(name).map(|object| &object.spec);
+    let (password, kept) = border.password(fields, present.and_then(|present| present.password.as_ref()))?;
+    let password_state = password_state(fields, border, present, password.as_ref())?;
     let keys = fields.list("keys", KEYS_MAX, key)?;
     let mut seen = BTreeSet::new();
     for (at, key) in keys.iter().enumerate() {
@@ -42,18 +40,9 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
             return Err(Problem::invalid(&path, "holds a key that stands before it already"));
         }
     }
-    let home = home(fields)?;
-    let mounts = fields.list("mounts", MOUNTS_MAX, further_mount)?;
-    let mut seen = BTreeSet::new();
-    for (at, mount) in mounts.iter().enumerate() {
-        if !seen.insert(&mount.at) {
-            let path = fields.at(&format!("mounts[{at}].at"));
-            return Err(Problem::invalid(&path, "is the place of a mount before it already"));
-        }
-    }
-    let sources = fields.list("sources", SOURCES_MAX, |value, path| {
-        network(&fields::text(value, path)?, path)
-    })?;
+    let home = mount::home(fields)?;
+    let mounts = mount::mounts(fields)?;
+    let sources = networks(fields, "sources")?;
     let sessions_max = match fields.raw("sessions_max") {
         None | Some(Value::Null) => None,
         Some(value) => {
@@ -71,12 +60,19 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
     let account = Account {
         enabled: fields.take("enabled")?.unwrap_or(true),
         expires_at: fields.moment("expires_at")?,
+        proofs: fields.take("proofs")?.unwrap_or_default(),
         password,
+        password_state,
         keys,
+        principals: principals(fields)?,
+        groups: mount::names(fields, "groups", MEMBERSHIPS_MAX)?,
+        roles: mount::names(fields, "roles", MEMBERSHIPS_MAX)?,
         home,
         mounts,
+        grants: mount::grants(fields)?,
         sources,
         sessions_max,
+        restrictions: restrictions::restrictions(fields)?,
     };
     Ok(Built {
         spec: Spec::Account(account),
@@ -102,18 +98,65 @@ pub fn show(account: &Account) -> Value {
     json!({
         "enabled": account.enabled,
         "expires_at": moment(account.expires_at),
+        "proofs": account.proofs,
         "password_set": account.password.is_some(),
+        "password_must_change": account.password_state.must_change,
+        "password_changed_at": moment(account.password_state.changed_at),
         "keys": keys,
+        "principals": account.principals,
+        "groups": account.groups,
+        "roles": account.roles,
         "home": account.home.as_ref().map(|home| {
-            let mut shown = json!({ "storage": home.storage, "folder": path_text(&home.folder) });
+            let mut shown = json!({ "storage": home.storage, "folder": mount::path_text(&home.folder) });
             if let Some(grants) = &home.grants {
-                shown["grants"] = show_grants(grants);
+                shown["grants"] = mount::show_grants(grants);
             }
             shown
         }),
-        "mounts": account.mounts.iter().map(show_mount).collect::<Vec<_>>(),
+        "mounts": account.mounts.iter().map(mount::show_mount).collect::<Vec<_>>(),
+        "grants": mount::show_grants(&account.grants),
         "sources": account.sources,
         "sessions_max": account.sessions_max,
+        "restrictions": restrictions::show(&account.restrictions),
+    })
+}
+
+/// The state that goes with `password`: a new one is dated and the former remembered.
+fn password_state(
+    fields: &mut Fields,
+    border: &Border<'_>,
+    present: Option<&Account>,
+    password: Option<&PasswordHash>,
+) -> Result<PasswordState, Problem> {
+    fields.read_only("password_changed_at");
+    let before = present.and_then(|present| present.password.as_ref());
+    let mut state = present
+        .map(|present| present.password_state.clone())
+        .unwrap_or_default();
+    if password != before {
+        state.former.splice(0..0, before.cloned());
+        state
+            .former
+            .truncate(border.view.settings().passwords.former_kept as usize);
+        state.changed_at = password.map(|_| border.now);
+        state.must_change = false;
+    }
+    if let Some(must_change) = fields.take("password_must_change")? {
+        state.must_change = must_change;
+    }
+    Ok(state)
+}
+
+fn principals(fields: &mut Fields) -> Result<Vec<String>, Problem> {
+    fields.list("principals", PRINCIPALS_MAX, |value, path| {
+        let principal = fields::text(value, path)?;
+        let length = 1..=PRINCIPAL_BYTES_MAX;
+        if !length.contains(&principal.len()) || principal.contains([',', '\0']) || principal.contains(char::is_control)
+        {
+            let reason = format!("must have from 1 to {PRINCIPAL_BYTES_MAX} bytes, no comma and no control character");
+            return Err(Problem::invalid(path, reason));
+        }
+        Ok(principal)
     })
 }
 
@@ -145,121 +188,4 @@ fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
         comment,
         expires_at,
     })
-}
-
-fn home(fields: &mut Fields) -> Result<Option<Mount>, Problem> {
-    let path = fields.at("home");
-    match fields.raw("home") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let mut inner = Fields::of(value, &path)?;
-            let mount = mount(&mut inner, VirtualPath::root())?;
-            inner.done()?;
-            Ok(Some(mount))
-        }
-    }
-}
-
-fn further_mount(value: Value, path: &str) -> Result<Mount, Problem> {
-    let mut fields = Fields::of(value, path)?;
-    let at = fields
-        .virtual_path("at")?
-        .ok_or_else(|| Problem::invalid(&fields.at("at"), "is missing"))?;
-    if at.is_root() {
-        return Err(Problem::invalid(&fields.at("at"), "is `/`, the place of `home`"));
-    }
-    let mount = mount(&mut fields, at)?;
-    fields.done()?;
-    Ok(mount)
-}
-
-fn mount(fields: &mut Fields, at: VirtualPath) -> Result<Mount, Problem> {
-    let storage = fields.name("storage")?;
-    let folder = fields.virtual_path("folder")?.unwrap_or_else(VirtualPath::root);
-    let grants_path = fields.at("grants");
-    let grants = match fields.raw("grants") {
-        None | Some(Value::Null) => None,
-        Some(grants) => {
-            let mut inner = Fields::of(json!({ "grants": grants }), grants_path.trim_end_matches(".grants"))?;
-            Some(inner.list("grants", GRANTS_MAX, |value, path| grant(value, path, &at))?)
-        }
-    };
-    Ok(Mount {
-        at,
-        storage,
-        folder,
-        grants,
-    })
-}
-
-fn grant(value: Value, path: &str, mount: &VirtualPath) -> Result<Grant, Problem> {
-    let mut fields = Fields::of(value, path)?;
-    let granted = fields.virtual_path("path")?.unwrap_or_else(|| mount.clone());
-    if !granted.is_within(mount) {
-        let reason = format!("is outside its mount at {mount}");
-        return Err(Problem::invalid(&fields.at("path"), reason));
-    }
-    let allow = operations(&mut fields, "allow")?;
-    let deny = operations(&mut fields, "deny")?;
-    fields.done()?;
-    Ok(Grant {
-        path: granted,
-        allow,
-        deny,
-    })
-}
-
-fn operations(fields: &mut Fields, name: &'static str) -> Result<Operations, Problem> {
-    let sets = fields.list(name, Operation::ALL.len() + 1, |value, path| {
-        let word = fields::text(value, path)?;
-        if word == "all" {
-            return Ok(Operations::ALL);
-        }
-        Operation::from_word(&word)
-            .map(|operation| Operations::NONE.with(operation))
-            .ok_or_else(|| {
-                let known: Vec<_> = Operation::ALL.into_iter().map(Operation::word).collect();
-                Problem::invalid(path, format!("is no operation; known are {} and all", known.join(", ")))
-            })
-    })?;
-    Ok(sets.into_iter().flat_map(Operations::iter).collect())
-}
-
-/// Parses a network (`10.0.0.0/8`) or a single address.
-pub fn network(text: &str, path: &str) -> Result<IpNet, Problem> {
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Ok(IpNet::from(address));
-    }
-    let network: IpNet = text
-        .parse()
-        .map_err(|_| Problem::invalid(path, "is neither a network such as 10.0.0.0/8 nor an address"))?;
-    if network != network.trunc() {
-        let reason = format!("has bits behind its prefix; {} may be meant", network.trunc());
-        return Err(Problem::invalid(path, reason));
-    }
-    Ok(network)
-}
-
-fn show_mount(mount: &Mount) -> Value {
-    let mut shown = json!({
-        "at": path_text(&mount.at),
-        "storage": mount.storage,
-        "folder": path_text(&mount.folder),
-    });
-    if let Some(grants) = &mount.grants {
-        shown["grants"] = show_grants(grants);
-    }
-    shown
-}
-
-fn show_grants(grants: &[Grant]) -> Value {
-    let words = |operations: Operations| operations.iter().map(Operation::word).collect::<Vec<_>>();
-    grants
-        .iter()
-        .map(|grant| json!({ "path": path_text(&grant.path), "allow": words(grant.allow), "deny": words(grant.deny) }))
-        .collect()
-}
-
-fn path_text(path: &VirtualPath) -> String {
-    String::from_utf8_lossy(path.as_bytes()).into_owned()
 }

@@ -64,6 +64,11 @@ impl Fields {
         self.take(name)?.ok_or_else(|| self.missing(name))
     }
 
+    /// Whether the field stands there and is not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Whether the field stands there as null.
     pub fn is_null(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(Value::is_null)

@@ -65,6 +65,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
             algorithm: pair.algorithm,
             public: pair.public,
             sealed_private,
+            certificate: None,
             created_at: border.now,
         }),
         secret: None,

@@ -1,5 +1,5 @@
-//! The table of kinds: for each, its shelf, its way in and out, its filters and fields. A new kind is one `impl` and
-//! one row.
+//! The table of kinds: for each, its shelf, its way in and out, its filters and fields. A new kind is one row
+//! here.
 //!
 //! What the fields mean is left to the file of each kind; their JSON Schema, to `schema`.
 
@@ -9,12 +9,18 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::schema::{self, Property};
-use super::{Border, Built, account, administrator, api_token, envelope, host_key, service, settings, storage};
+use super::{
+    Border, Built, account, administrator, api_token, authority, ban, envelope, group, host_key, role, service,
+    settings, storage,
+};
 use crate::admin::limits;
 use crate::admin::problem::Problem;
 use crate::admin::select::{Filter, Page, Selection, Takes};
 use crate::catalog::view::Shelf;
-use crate::catalog::{Account, Administrator, ApiToken, HostKey, Kind, Service, Settings, Storage, View};
+use crate::catalog::{
+    AccessRole, Account, Administrator, ApiToken, Authority, Ban, BanTarget, Group, HostKey, Kind, Service, Settings,
+    Spec, Storage, View,
+};
 use crate::ids::Name;
 
 /// What the API knows of one kind; implemented by the kind's content.
@@ -25,6 +31,8 @@ pub trait Shape: PartialEq + Sized + 'static {
     const FILTERS: &'static [Filter<Self>];
     /// Where a view keeps the objects.
     fn shelf(view: &View) -> &Shelf<Self>;
+    /// A content of this kind; `None`: it is of another kind.
+    fn of(spec: &Spec) -> Option<&Self>;
     /// The way in.
     fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem>;
     /// The way out.
@@ -33,14 +41,19 @@ pub trait Shape: PartialEq + Sized + 'static {
     fn properties() -> Vec<Property>;
 }
 
+/// The way in of one kind.
+pub type Build = fn(&Name, &mut Fields, &Border<'_>) -> Result<Built, Problem>;
+
 /// A [`Shape`] without its type.
 pub struct Row {
     /// The kind.
     pub kind: Kind,
     /// [`Shape::build`].
-    pub build: fn(&Name, &mut Fields, &Border<'_>) -> Result<Built, Problem>,
+    pub build: Build,
     /// The object of this name as JSON with its envelope.
     pub show: fn(&View, &Name) -> Option<Value>,
+    /// A content as JSON; null where it is of another kind.
+    pub show_spec: fn(&Spec) -> Value,
     /// One page of the objects that a selection takes.
     pub page: fn(&View, &Selection) -> Page,
     /// What differs in the second view: names, and the revision of the change where the object is there.
@@ -61,6 +74,7 @@ impl Row {
                     .get(name)
                     .map(|object| envelope(S::KIND, object, S::show))
             },
+            show_spec: |spec| S::of(spec).map_or(Value::Null, S::show),
             page: page::<S>,
             changed: changed::<S>,
             filters: || S::FILTERS.iter().map(|filter| (filter.name, filter.takes)).collect(),
@@ -69,161 +83,96 @@ impl Row {
     }
 }
 
-/// The row of a kind.
-pub fn row(kind: Kind) -> &'static Row {
-    static ACCOUNT: Row = Row::of::<Account>();
-    static ADMINISTRATOR: Row = Row::of::<Administrator>();
-    static API_TOKEN: Row = Row::of::<ApiToken>();
-    static SERVICE: Row = Row::of::<Service>();
-    static HOST_KEY: Row = Row::of::<HostKey>();
-    static STORAGE: Row = Row::of::<Storage>();
-    static SETTINGS: Row = Row::of::<Settings>();
-    match kind {
-        Kind::Account => &ACCOUNT,
-        Kind::Administrator => &ADMINISTRATOR,
-        Kind::ApiToken => &API_TOKEN,
-        Kind::Service => &SERVICE,
-        Kind::HostKey => &HOST_KEY,
-        Kind::Storage => &STORAGE,
-        Kind::Settings => &SETTINGS,
-    }
+/// One row a kind: its name, its content, its shelf, the file of its shape, its way in, its filters.
+macro_rules! kinds {
+    ($($kind:ident: $spec:ty, $shelf:ident, $file:ident, $build:expr, [$($filter:expr),* $(,)?];)*) => {
+        $(impl Shape for $spec {
+            const KIND: Kind = Kind::$kind;
+            const FILTERS: &'static [Filter<Self>] = &[$($filter),*];
+            fn shelf(view: &View) -> &Shelf<Self> {
+                &view.$shelf
+            }
+            fn of(spec: &Spec) -> Option<&Self> {
+                match spec {
+                    Spec::$kind(spec) => Some(spec),
+                    _ => None,
+                }
+            }
+            fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
+                let build: Build = $build;
+                build(name, fields, border)
+            }
+            fn show(spec: &Self) -> Value {
+                $file::show(spec)
+            }
+            fn properties() -> Vec<Property> {
+                schema::$file()
+            }
+        })*
+
+        /// The row of a kind.
+        pub fn row(kind: Kind) -> &'static Row {
+            match kind {
+                $(Kind::$kind => {
+                    static ROW: Row = Row::of::<$spec>();
+                    &ROW
+                })*
+            }
+        }
+    };
 }
 
-impl Shape for Account {
-    const KIND: Kind = Kind::Account;
-    const FILTERS: &'static [Filter<Self>] = &[
+kinds! {
+    Account: Account, accounts, account, account::build, [
         Filter::flag("enabled", |account, enabled| account.enabled == enabled),
         Filter::text("storage", |account, storage| {
             let mounts = account.home.iter().chain(&account.mounts);
             mounts.into_iter().any(|mount| mount.storage.as_str() == storage)
         }),
+        Filter::text("group", |account, group| named(&account.groups, group)),
+        Filter::text("role", |account, role| named(&account.roles, role)),
     ];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.accounts
-    }
-    fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-        account::build(name, fields, border)
-    }
-    fn show(spec: &Self) -> Value {
-        account::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::account()
-    }
-}
-
-impl Shape for Administrator {
-    const KIND: Kind = Kind::Administrator;
-    const FILTERS: &'static [Filter<Self>] = &[
+    Administrator: Administrator, administrators, administrator, administrator::build, [
         Filter::flag("enabled", |administrator, enabled| administrator.enabled == enabled),
-        Filter::word("role", schema::ROLES, |administrator, role| {
-            administrator.role.word() == role
-        }),
+        Filter::word("role", schema::ROLES, |administrator, role| administrator.role.word() == role),
     ];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.administrators
-    }
-    fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-        administrator::build(name, fields, border)
-    }
-    fn show(spec: &Self) -> Value {
-        administrator::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::administrator()
-    }
-}
-
-impl Shape for ApiToken {
-    const KIND: Kind = Kind::ApiToken;
-    const FILTERS: &'static [Filter<Self>] = &[Filter::text("administrator", |token, administrator| {
-        token.administrator.as_str() == administrator
-    })];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.api_tokens
-    }
-    fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-        api_token::build(name, fields, border)
-    }
-    fn show(spec: &Self) -> Value {
-        api_token::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::api_token()
-    }
-}
-
-impl Shape for Service {
-    const KIND: Kind = Kind::Service;
-    const FILTERS: &'static [Filter<Self>] = &[
+    ApiToken: ApiToken, api_tokens, api_token, api_token::build, [
+        Filter::text("administrator", |token, administrator| token.administrator.as_str() == administrator),
+    ];
+    Service: Service, services, service, |_, fields, _| service::build(fields).map(Built::plain), [
         Filter::flag("enabled", |service, enabled| service.enabled == enabled),
-        Filter::text("host_key", |service, key| {
-            service.host_keys.iter().any(|name| name.as_str() == key)
+        Filter::text("host_key", |service, key| named(&service.host_keys, key)),
+    ];
+    HostKey: HostKey, host_keys, host_key, host_key::build, [
+        Filter::text("algorithm", |key, algorithm| key.algorithm == algorithm),
+    ];
+    Storage: Storage, storages, storage, |_, fields, _| storage::build(fields).map(Built::plain), [];
+    Settings: Settings, settings, settings, |name, fields, _| settings::build(name, fields).map(Built::plain), [];
+    Group: Group, groups, group, |_, fields, _| group::build(fields).map(Built::plain), [
+        Filter::text("group", |group, of| named(&group.groups, of)),
+        Filter::text("role", |group, role| named(&group.roles, role)),
+        Filter::text("storage", |group, storage| {
+            group.mounts.iter().any(|mount| mount.storage.as_str() == storage)
         }),
     ];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.services
-    }
-    fn build(_name: &Name, fields: &mut Fields, _border: &Border<'_>) -> Result<Built, Problem> {
-        service::build(fields).map(Built::plain)
-    }
-    fn show(spec: &Self) -> Value {
-        service::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::service()
-    }
+    Role: AccessRole, roles, role, |_, fields, _| role::build(fields).map(Built::plain), [
+        Filter::text("role", |role, includes| named(&role.roles, includes)),
+    ];
+    Authority: Authority, authorities, authority, |_, fields, _| authority::build(fields).map(Built::plain), [];
+    Ban: Ban, bans, ban, |_, fields, _| ban::build(fields).map(Built::plain), [
+        Filter::flag("automatic", |ban, automatic| ban.automatic == automatic),
+        Filter::text("account", |ban, account| {
+            matches!(&ban.target, BanTarget::Account(name) if name.as_str() == account)
+        }),
+        Filter::text("address", |ban, address| match (&ban.target, address.parse::<std::net::IpAddr>()) {
+            (BanTarget::Network(network), Ok(address)) => network.contains(&address),
+            _ => false,
+        }),
+    ];
 }
 
-impl Shape for HostKey {
-    const KIND: Kind = Kind::HostKey;
-    const FILTERS: &'static [Filter<Self>] = &[Filter::text("algorithm", |key, algorithm| key.algorithm == algorithm)];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.host_keys
-    }
-    fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-        host_key::build(name, fields, border)
-    }
-    fn show(spec: &Self) -> Value {
-        host_key::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::host_key()
-    }
-}
-
-impl Shape for Storage {
-    const KIND: Kind = Kind::Storage;
-    const FILTERS: &'static [Filter<Self>] = &[];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.storages
-    }
-    fn build(_name: &Name, fields: &mut Fields, _border: &Border<'_>) -> Result<Built, Problem> {
-        storage::build(fields).map(Built::plain)
-    }
-    fn show(spec: &Self) -> Value {
-        storage::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::storage()
-    }
-}
-
-impl Shape for Settings {
-    const KIND: Kind = Kind::Settings;
-    const FILTERS: &'static [Filter<Self>] = &[];
-    fn shelf(view: &View) -> &Shelf<Self> {
-        &view.settings
-    }
-    fn build(name: &Name, fields: &mut Fields, _border: &Border<'_>) -> Result<Built, Problem> {
-        settings::build(name, fields).map(Built::plain)
-    }
-    fn show(spec: &Self) -> Value {
-        settings::show(spec)
-    }
-    fn properties() -> Vec<Property> {
-        schema::settings()
-    }
+fn named(names: &[Name], name: &str) -> bool {
+    names.iter().any(|found| found.as_str() == name)
 }
 
 fn page<S: Shape>(view: &View, selection: &Selection) -> Page {

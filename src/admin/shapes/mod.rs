@@ -6,9 +6,15 @@
 pub mod account;
 pub mod administrator;
 pub mod api_token;
+pub mod authority;
+pub mod ban;
 pub mod fields;
+pub mod group;
 pub mod host_key;
 pub mod kinds;
+pub mod mount;
+pub mod restrictions;
+pub mod role;
 pub mod schema;
 pub mod service;
 pub mod settings;
@@ -140,14 +146,24 @@ pub fn show(view: &View, key: &ObjectKey) -> Option<Value> {
     (kinds::row(key.kind).show)(view, &key.name)
 }
 
+/// An object as JSON with its revision; no secret stands in it.
+pub fn show_object(object: &Object<Spec>) -> Value {
+    let spec = (kinds::row(object.spec.kind()).show_spec)(&object.spec);
+    enveloped(object.spec.kind(), object, spec)
+}
+
 fn envelope<T>(kind: Kind, object: &Object<T>, show: impl Fn(&T) -> Value) -> Value {
+    enveloped(kind, object, show(&object.spec))
+}
+
+fn enveloped<T>(kind: Kind, object: &Object<T>, spec: Value) -> Value {
     json!({
         "kind": kind.word(),
         "name": object.name,
         "revision": object.revision,
         "changed_by": object.changed_by,
         "changed_at": object.changed_at.to_rfc3339(),
-        "spec": show(&object.spec),
+        "spec": spec,
     })
 }
 

@@ -12,11 +12,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
+use super::restrictions::networks;
+use super::{mount, restrictions};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
 use crate::admin::problem::Problem;
-use crate::catalog::limits::{OVERRIDES_MAX, TEXT_BYTES_MAX};
+use crate::catalog::limits::{MEMBERSHIPS_MAX, OVERRIDES_MAX, SERVICE_LIST_MAX, TEXT_BYTES_MAX};
 use crate::catalog::{Service, ServiceKind, ServiceOverride, Spec};
 use crate::ids::Name;
 
@@ -47,6 +49,12 @@ pub fn build(fields: &mut Fields) -> Result<Spec, Problem> {
             1,
             SESSIONS_LIMIT_MAX,
         )?,
+        connections_per_address_max: limit(
+            "connections_per_address_max",
+            default.connections_per_address_max,
+            1,
+            SESSIONS_LIMIT_MAX,
+        )?,
         login_grace_seconds: limit(
             "login_grace_seconds",
             default.login_grace_seconds,
@@ -56,6 +64,14 @@ pub fn build(fields: &mut Fields) -> Result<Spec, Problem> {
         login_attempts_max: limit("login_attempts_max", default.login_attempts_max, 1, LOGIN_ATTEMPTS_MAX)?,
         idle_seconds: limit("idle_seconds", default.idle_seconds, 0, IDLE_SECONDS_MAX)?,
         keepalive_seconds: limit("keepalive_seconds", default.keepalive_seconds, 0, IDLE_SECONDS_MAX)?,
+        drain_seconds: limit("drain_seconds", default.drain_seconds, 0, IDLE_SECONDS_MAX)?,
+        sources: networks(fields, "sources")?,
+        proxy_networks: networks(fields, "proxy_networks")?,
+        accounts: mount::names(fields, "accounts", SERVICE_LIST_MAX)?,
+        groups: mount::names(fields, "groups", SERVICE_LIST_MAX)?,
+        restrictions: restrictions::restrictions(fields)?,
+        user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
+        ssh: default.ssh,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -73,7 +89,12 @@ pub fn show(service: &Service) -> Value {
         .nodes
         .iter()
         .map(|(node, differs)| {
-            let shown = json!({ "address": differs.address, "port": differs.port, "enabled": differs.enabled });
+            let shown = json!({
+                "address": differs.address,
+                "port": differs.port,
+                "enabled": differs.enabled,
+                "proxy_networks": differs.proxy_networks,
+            });
             (node, shown)
         })
         .collect();
@@ -87,10 +108,18 @@ pub fn show(service: &Service) -> Value {
         "sessions_max": service.sessions_max,
         "unauthenticated_max": service.unauthenticated_max,
         "unauthenticated_per_address_max": service.unauthenticated_per_address_max,
+        "connections_per_address_max": service.connections_per_address_max,
         "login_grace_seconds": service.login_grace_seconds,
         "login_attempts_max": service.login_attempts_max,
         "idle_seconds": service.idle_seconds,
         "keepalive_seconds": service.keepalive_seconds,
+        "drain_seconds": service.drain_seconds,
+        "sources": service.sources,
+        "proxy_networks": service.proxy_networks,
+        "accounts": service.accounts,
+        "groups": service.groups,
+        "restrictions": restrictions::show(&service.restrictions),
+        "user_authorities": service.user_authorities,
         "nodes": nodes,
     })
 }
@@ -148,6 +177,12 @@ fn overrides(fields: &mut Fields) -> Result<BTreeMap<String, ServiceOverride>, P
                 address: inner.take("address")?,
                 port: port(&mut inner)?,
                 enabled: inner.take("enabled")?,
+                proxy_networks: if inner.has("proxy_networks") {
+                    Some(networks(&mut inner, "proxy_networks")?)
+                } else {
+                    inner.read_only("proxy_networks");
+                    None
+                },
             };
             inner.done()?;
             Ok((node, differs))

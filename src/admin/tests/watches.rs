@@ -152,6 +152,7 @@ async fn what_cannot_be_watched_is_refused() {
         actor: crate::catalog::Actor::Root {
             node: "node-1".to_owned(),
         },
+        from: None,
         at: late.clock.now(),
         transaction,
     };

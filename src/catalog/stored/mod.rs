@@ -8,6 +8,7 @@ mod v1;
 use argosy_cluster::CodecError;
 
 use super::command::{Command, Outcome};
+use super::history::Record;
 use super::view::{Kind, Object, ObjectKey, Spec};
 use crate::ids::Name;
 
@@ -52,6 +53,45 @@ pub fn decode_row(bytes: &[u8]) -> Result<Object<Spec>, CodecError> {
         .try_into()
         .map_err(|reason| CodecError {
             what: "object row",
+            reason,
+        })
+}
+
+/// What the row key of the day on which an account was last used begins with; then the account's name.
+const SEEN_PREFIX: &str = "seen/";
+
+/// The row key of the day on which `account` was last used.
+pub fn seen_key(account: &Name) -> Vec<u8> {
+    format!("{SEEN_PREFIX}{account}").into_bytes()
+}
+
+/// The account of a row key of [`seen_key`]; `None`: the key is another row's.
+pub fn parse_seen_key(key: &[u8]) -> Option<Name> {
+    let name = key.strip_prefix(SEEN_PREFIX.as_bytes())?;
+    Name::parse(std::str::from_utf8(name).ok()?).ok()
+}
+
+/// The row of such a day, in days since 1970-01-01 UTC.
+pub fn encode_day(day: u32) -> Vec<u8> {
+    encode(&day)
+}
+
+/// The reverse of [`encode_day`].
+pub fn decode_day(bytes: &[u8]) -> Result<u32, CodecError> {
+    decode("day of last use", bytes)
+}
+
+/// A row of the history.
+pub fn encode_record(record: &Record) -> Vec<u8> {
+    encode(&v1::RecordV1::from(record))
+}
+
+/// The reverse of [`encode_record`].
+pub fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
+    decode::<v1::RecordV1>("history row", bytes)?
+        .try_into()
+        .map_err(|reason| CodecError {
+            what: "history row",
             reason,
         })
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalog::pattern::{Scope, Syntax};
 use crate::catalog::*;
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
@@ -27,22 +28,50 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             storage: name("files"),
             folder: path("/shared"),
             grants: Some(vec![Grant {
-                path: path("/shared/in"),
+                reach: Reach::Below(path("/shared/in")),
                 allow: Operations::ALL,
                 deny: Operations::NONE.with(Operation::Delete),
             }]),
         }],
         sources: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         sessions_max: Some(7),
+        proofs: Proofs::PasswordAndKey,
+        password_state: PasswordState {
+            must_change: true,
+            changed_at: Some(UnixMillis(9)),
+            former: vec![PasswordHash("$argon2id$former".to_owned())],
+        },
+        principals: vec!["alice@example.org".to_owned()],
+        groups: vec![name("partners")],
+        roles: vec![name("reader")],
+        grants: vec![Grant {
+            reach: Reach::Matching(Pattern::parse(Syntax::Regex, Scope::Path, "/in/[0-9]+").unwrap()),
+            allow: Operations::NONE.with(Operation::Write),
+            deny: Operations::NONE,
+        }],
+        restrictions: restrictions(),
     };
     let mut service = Service::sftp(2022, vec![name("main")]);
     service.banner = "Welcome".to_owned();
+    service.sources = vec!["10.0.0.0/8".parse().unwrap()];
+    service.proxy_networks = vec!["10.9.0.0/16".parse().unwrap()];
+    service.accounts = vec![name("alice")];
+    service.groups = vec![name("partners")];
+    service.restrictions = restrictions();
+    service.user_authorities = vec![name("ca")];
+    service.ssh = SshSettings {
+        policy: SshPolicy::FipsNames,
+        key_exchanges: vec!["ecdh-sha2-nistp256".to_owned()],
+        legacy_dsa: true,
+        ..SshSettings::default()
+    };
     service.nodes.insert(
         "node-2".to_owned(),
         ServiceOverride {
             address: Some("127.0.0.2".parse().unwrap()),
             port: Some(22),
             enabled: Some(false),
+            proxy_networks: Some(vec!["10.1.0.0/16".parse().unwrap()]),
         },
     );
     let specs = vec![
@@ -70,6 +99,7 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
                 algorithm: "ssh-ed25519".to_owned(),
                 public: "ssh-ed25519 AAAA".to_owned(),
                 sealed_private: vec![1, 2, 3],
+                certificate: Some("ssh-ed25519-cert-v01@openssh.com AAAA".to_owned()),
                 created_at: UnixMillis(3),
             }),
         ),
@@ -83,6 +113,52 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             }),
         ),
         ("cluster", Spec::Settings(Settings::default())),
+        (
+            "partners",
+            Spec::Group(Group {
+                description: "who comes".to_owned(),
+                groups: vec![name("all")],
+                roles: vec![name("reader")],
+                mounts: Vec::new(),
+                grants: Vec::new(),
+            }),
+        ),
+        (
+            "reader",
+            Spec::Role(AccessRole {
+                description: String::new(),
+                roles: vec![name("lister")],
+                grants: Vec::new(),
+            }),
+        ),
+        (
+            "ca",
+            Spec::Authority(Authority {
+                kind: AuthorityKind::SshUser,
+                keys: vec!["ssh-ed25519 AAAA".to_owned()],
+                revoked_serials: vec![u64::MAX],
+                revoked_ids: vec!["laptop".to_owned()],
+                revoked_keys: vec!["SHA256:x".to_owned()],
+            }),
+        ),
+        (
+            "b1",
+            Spec::Ban(Ban {
+                target: BanTarget::Network("192.0.2.0/24".parse().unwrap()),
+                reason: "abuse".to_owned(),
+                until: Some(UnixMillis(7)),
+                automatic: true,
+            }),
+        ),
+        (
+            "b2",
+            Spec::Ban(Ban {
+                target: BanTarget::Account(name("alice")),
+                reason: String::new(),
+                until: None,
+                automatic: false,
+            }),
+        ),
     ];
     let object = |(text, spec): (&str, Spec)| Object {
         name: name(text),
@@ -92,6 +168,24 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         changed_at: UnixMillis(1_800_000_000_000),
     };
     specs.into_iter().map(object).collect()
+}
+
+fn restrictions() -> Restrictions {
+    Restrictions {
+        upload_bytes_max: Some(5),
+        files_allowed: vec![Pattern::parse(Syntax::Glob, Scope::FileName, "*.csv").unwrap()],
+        files_denied: Vec::new(),
+        hours: vec![Hours {
+            days: 0x1f,
+            from_minute: 480,
+            to_minute: 1080,
+            zone: "Europe/Berlin".to_owned(),
+        }],
+        session_upload_rate: Some(1),
+        session_download_rate: Some(2),
+        upload_rate: Some(3),
+        download_rate: Some(4),
+    }
 }
 
 fn command() -> Command {
@@ -111,10 +205,12 @@ fn command() -> Command {
             token: Name::parse("first").unwrap(),
             secret_hash: [7; 32],
         },
+        from: Some("192.0.2.7".parse().unwrap()),
         at: UnixMillis(5),
         transaction: Transaction {
             expected,
             deletes: vec![key(&objects[3])],
+            seen: vec![(Name::parse("alice").unwrap(), 20_000)],
             puts: objects.into_iter().map(|object| (object.name, object.spec)).collect(),
         },
     }
@@ -129,6 +225,32 @@ fn every_kind_comes_back_from_its_row_as_it_was() {
             name: object.name,
         };
         assert_eq!(parse_row_key(&row_key(&key)).unwrap(), key);
+    }
+}
+
+#[test]
+fn history_rows_and_days_come_back_as_they_were_and_sort_by_time() {
+    let objects = one_of_each();
+    let record = Record {
+        revision: 42,
+        actor: "root@node-1".to_owned(),
+        from: Some("2001:db8::1".parse().unwrap()),
+        at: UnixMillis(7),
+        key: ObjectKey {
+            kind: Kind::Account,
+            name: Name::parse("alice").unwrap(),
+        },
+        before: None,
+        after: Some(objects[0].clone()),
+    };
+    assert_eq!(decode_record(&encode_record(&record)).unwrap(), record);
+    assert_eq!(history::parse_row_key(&history::row_key(42, 7)), Some((42, 7)));
+    assert!(history::row_key(255, 9) < history::row_key(256, 0));
+    let alice = Name::parse("alice").unwrap();
+    assert_eq!(parse_seen_key(&seen_key(&alice)), Some(alice));
+    assert_eq!(decode_day(&encode_day(20_000)).unwrap(), 20_000);
+    for other in [&b"account/alice"[..], b"history/short", b"seen/"] {
+        assert_eq!((history::parse_row_key(other), parse_seen_key(other)), (None, None));
     }
 }
 

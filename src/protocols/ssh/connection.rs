@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::handler::{Connection, PROTOCOL};
-use super::limits::{CUT_WAIT, GOODBYE, ORDERS_MAX};
+use super::limits::{CUT_WAIT, DRAIN_QUIET, GOODBYE, ORDERS_MAX};
 use super::line::{Line, Socket};
 use super::{SshService, config};
 use crate::catalog::Service;
@@ -71,7 +71,7 @@ impl Ending {
 
 /// Serves one connection.
 pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted: Accepted) {
-    let grace = Instant::now() + Duration::from_secs(settings.login_grace_seconds.into());
+    let grace = accepted.at + Duration::from_secs(settings.login_grace_seconds.into());
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let (line, flow) = (Line::new(), Flow::new(service.node.flow.clone()));
     let _cut = CutAtEnd(line.clone());
@@ -86,10 +86,17 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
     );
     let config = Arc::new(config(&settings, &(service.host_keys)()));
     let Accepted {
-        stream, peer, permit, ..
+        stream,
+        peer,
+        permit,
+        mut drain,
+        ..
     } = accepted;
     let socket = Socket::new(stream, line.clone(), flow.clone());
-    let started = timeout_at(grace, russh::server::run_stream(config, socket, handler)).await;
+    let started = tokio::select! {
+        started = timeout_at(grace, russh::server::run_stream(config, socket, handler)) => started,
+        _ = drain.begun() => return refused(&service, peer, "the service is closing".to_owned()),
+    };
     let mut running = match started {
         Ok(Ok(running)) => running,
         failed => {
@@ -108,6 +115,7 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
         idle: settings.idle_seconds,
         grace,
         permit: Some(permit),
+        drain,
         registered: None,
         orders: inbox,
     };
@@ -155,6 +163,7 @@ struct State {
     idle: u32,
     grace: Instant,
     permit: Option<crate::listener::Permit>,
+    drain: crate::listener::Drain,
     registered: Option<Registered>,
     orders: mpsc::Receiver<Order>,
 }
@@ -162,6 +171,7 @@ struct State {
 impl State {
     /// Resolves when the connection has to end.
     async fn watch(&mut self) -> Ending {
+        let mut draining = None;
         loop {
             let session = self.registered.as_ref().map(|registered| registered.session().clone());
             let signed_in = session.is_some();
@@ -172,8 +182,20 @@ impl State {
                 }
             };
             let idle_at = self.line.last_active() + Duration::from_secs(self.idle.into());
+            // Told to end: at once when nobody signed in or nothing moves, else at the deadline.
+            let quiet_at = self.line.last_active() + DRAIN_QUIET;
+            let quiet_at = draining.map(|until: Instant| if signed_in { until.min(quiet_at) } else { quiet_at });
             tokio::select! {
                 reason = closed => return Ending::closed(&reason),
+                until = self.drain.begun(), if draining.is_none() => draining = Some(until),
+                () = sleep_until(quiet_at.unwrap_or(idle_at)), if quiet_at.is_some() => {
+                    let is_over = draining.is_some_and(|until| until <= Instant::now());
+                    if signed_in && !is_over && self.flow.is_busy() {
+                        self.line.touch();
+                    } else if is_over || self.line.last_active() + DRAIN_QUIET <= Instant::now() {
+                        return Ending::by_us(Disconnect::ByApplication, "the service is closing; sign in again later");
+                    }
+                }
                 Some(order) = self.orders.recv() => match order {
                     Order::SignedIn(registered) => {
                         self.line.touch();

@@ -26,3 +26,5 @@ pub const ORDERS_MAX: usize = 8;
 pub const KEEPALIVES_MAX: usize = 3;
 /// Bytes of a text to the peer's terminal.
 pub const TEXT_BYTES_MAX: usize = 512;
+/// A session in which nothing has moved for this long has nothing under way, and ends as soon as its service closes.
+pub const DRAIN_QUIET: Duration = Duration::from_secs(2);

@@ -21,7 +21,7 @@ use crate::catalog::{Service, ViewSource};
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::ids::Name;
-use crate::listener::{Accepted, PermitLimits, Serve, Serving};
+use crate::listener::{Accepted, PermitLimits, Serve, Serving, Terms};
 use crate::session::Registry;
 use crate::vfs::Vfs;
 
@@ -72,14 +72,19 @@ impl SshService {
 }
 
 impl Serve for SshService {
-    fn limits(&self) -> Result<PermitLimits, String> {
+    fn terms(&self) -> Result<Terms, String> {
         let settings = self.settings().ok_or("the service was removed")?;
         if (self.host_keys)().is_empty() {
             return Err("the service has no host key".to_owned());
         }
-        Ok(PermitLimits {
-            all: settings.unauthenticated_max,
-            per_address: settings.unauthenticated_per_address_max,
+        Ok(Terms {
+            unauthenticated: PermitLimits {
+                all: settings.unauthenticated_max,
+                per_address: settings.unauthenticated_per_address_max,
+            },
+            connections_per_address_max: 0,
+            proxy_networks: Vec::new(),
+            sources: Vec::new(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::auth::{self, keys};
 use crate::catalog::{Account, AuthorizedKey, Durability, Mount, Object, Storage, View};
 use crate::clock::UnixMillis;
-use crate::listener::Listener;
+use crate::listener::{Listener, Surroundings};
 use crate::path::VirtualPath;
 use crate::session::CloseReason;
 
@@ -55,6 +55,7 @@ fn account(key: String) -> Account {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: Some(1),
+        ..Account::default()
     }
 }
 
@@ -95,7 +96,7 @@ impl World {
         };
         let service = SshService::new(name("sftp"), node, Arc::new(move || host_keys.clone()));
         let address = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::open(address, name("sftp"), service, journal).unwrap();
+        let listener = Listener::open(address, name("sftp"), service, Surroundings::alone(journal)).unwrap();
         Self {
             folder,
             registry,

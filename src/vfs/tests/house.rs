@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use crate::catalog::{Account, Durability, Grant, Mount, Object, Operation, Operations, Storage, View};
+use crate::catalog::{Account, Durability, Grant, Mount, Object, Operation, Operations, Reach, Storage, View};
 use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::ids::{Name, SessionId};
@@ -55,7 +55,7 @@ pub(super) fn mount(at: &str, folder: &str, grants: Option<Vec<Grant>>) -> Mount
 
 pub(super) fn grant(at: &str, allow: &[Operation]) -> Grant {
     Grant {
-        path: path(at),
+        reach: Reach::Below(path(at)),
         allow: allow.iter().copied().collect(),
         deny: Operations::NONE,
     }
@@ -71,6 +71,7 @@ pub(super) fn account(home: &str) -> Account {
         mounts: Vec::new(),
         sources: Vec::new(),
         sessions_max: None,
+        ..Account::default()
     }
 }
 

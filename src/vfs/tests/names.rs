@@ -2,7 +2,7 @@
 
 use super::house::{House, User, account, grant, mount, path};
 use crate::catalog::Operation::{self, List, Overwrite, Read, Rename, Write};
-use crate::catalog::{Grant, Operations};
+use crate::catalog::{Grant, Operations, Reach};
 use crate::vfs::VfsError;
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_folder_with_a_denial_below_it_is_not_moved_away_from_under_it() {
     let house = House::new();
     house.put("a/secret/file", b"s");
     let deny = Grant {
-        path: path("/a/secret"),
+        reach: Reach::Below(path("/a/secret")),
         allow: Operations::NONE,
         deny: Operations::ALL,
     };

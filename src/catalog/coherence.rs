@@ -1,0 +1,189 @@
+//! What must hold between objects: references, circles, contradictions. Judged in apply, after the change.
+//!
+//! What must hold within one object was judged at the border.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Mount;
+use super::administrator::Role;
+use super::command::Refusal;
+use super::limits::{BANS_MAX, INHERITED_MAX};
+use super::settings::SETTINGS_NAME;
+use super::view::{Kind, ObjectKey, Shelf, View};
+use crate::ids::Name;
+
+/// What must hold between objects, whatever was changed.
+pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>>>) -> Result<(), Refusal> {
+    for (key, value) in touched {
+        match value {
+            Some(_) => {
+                if let Some(to) = references(next, key)
+                    .into_iter()
+                    .find(|to| next.revision_of(to).is_none())
+                {
+                    return Err(Refusal::Dangling { from: key.clone(), to });
+                }
+            }
+            None => {
+                if let Some(by) = referrer(next, key) {
+                    return Err(Refusal::InUse { key: key.clone(), by });
+                }
+            }
+        }
+    }
+    if touched.keys().any(|key| key.kind == Kind::Service) {
+        ports_differ(next)?;
+    }
+    if touched
+        .keys()
+        .any(|key| key.kind == Kind::Settings && key.name.as_str() != SETTINGS_NAME)
+    {
+        let reason = format!("there is one settings object, and its name is `{SETTINGS_NAME}`");
+        return Err(Refusal::Invalid { reason });
+    }
+    if touched.keys().any(|key| matches!(key.kind, Kind::Group | Kind::Role)) {
+        circles(next)?;
+    }
+    if next.bans.len() > BANS_MAX {
+        let reason = format!("more than {BANS_MAX} bans at one time are not kept; remove some, or ban networks");
+        return Err(Refusal::Invalid { reason });
+    }
+    let owners_touched = touched.keys().any(|key| key.kind == Kind::Administrator);
+    if owners_touched
+        && !next
+            .administrators
+            .values()
+            .any(|who| who.spec.enabled && who.spec.role == Role::Owner)
+    {
+        let reason = "no enabled administrator with the role `owner` would be left; make another owner first";
+        return Err(Refusal::Invalid {
+            reason: reason.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// What an object refers to.
+fn references(view: &View, key: &ObjectKey) -> Vec<ObjectKey> {
+    let to = |kind: Kind, name: &Name| ObjectKey {
+        kind,
+        name: name.clone(),
+    };
+    let all = |kind: Kind, names: &[Name]| names.iter().map(|name| to(kind, name)).collect::<Vec<_>>();
+    let mounts = |mounts: &[Mount]| {
+        mounts
+            .iter()
+            .map(|mount| to(Kind::Storage, &mount.storage))
+            .collect::<Vec<_>>()
+    };
+    match key.kind {
+        Kind::Account => view.accounts.get(&key.name).map_or_else(Vec::new, |account| {
+            let account = &account.spec;
+            let home = account.home.iter().map(|mount| to(Kind::Storage, &mount.storage));
+            let mut found = mounts(&account.mounts);
+            found.extend(home);
+            found.extend(all(Kind::Group, &account.groups));
+            found.extend(all(Kind::Role, &account.roles));
+            found
+        }),
+        Kind::Group => view.groups.get(&key.name).map_or_else(Vec::new, |group| {
+            let mut found = mounts(&group.spec.mounts);
+            found.extend(all(Kind::Group, &group.spec.groups));
+            found.extend(all(Kind::Role, &group.spec.roles));
+            found
+        }),
+        Kind::Role => view
+            .roles
+            .get(&key.name)
+            .map_or_else(Vec::new, |role| all(Kind::Role, &role.spec.roles)),
+        Kind::ApiToken => view.api_tokens.get(&key.name).map_or_else(Vec::new, |token| {
+            vec![to(Kind::Administrator, &token.spec.administrator)]
+        }),
+        // The accounts that a service names are no references: deleting an account must not wait for them.
+        Kind::Service => view.services.get(&key.name).map_or_else(Vec::new, |service| {
+            let mut found = all(Kind::HostKey, &service.spec.host_keys);
+            found.extend(all(Kind::Group, &service.spec.groups));
+            found.extend(all(Kind::Authority, &service.spec.user_authorities));
+            found
+        }),
+        Kind::Administrator | Kind::HostKey | Kind::Storage | Kind::Settings | Kind::Authority | Kind::Ban => {
+            Vec::new()
+        }
+    }
+}
+
+/// An object that refers to `key`, if any.
+fn referrer(view: &View, key: &ObjectKey) -> Option<ObjectKey> {
+    fn by<'a, T: 'a>(kind: Kind, shelf: &'a Shelf<T>) -> impl Iterator<Item = ObjectKey> + 'a {
+        shelf.keys().map(move |name| ObjectKey {
+            kind,
+            name: name.clone(),
+        })
+    }
+    let (accounts, groups) = (by(Kind::Account, &view.accounts), by(Kind::Group, &view.groups));
+    let (roles, services) = (by(Kind::Role, &view.roles), by(Kind::Service, &view.services));
+    let refers = |candidate: &ObjectKey| references(view, candidate).contains(key);
+    match key.kind {
+        Kind::Storage => groups.chain(accounts).find(refers),
+        Kind::Group => services.chain(groups).chain(accounts).find(refers),
+        Kind::Role => roles.chain(groups).chain(accounts).find(refers),
+        Kind::Administrator => by(Kind::ApiToken, &view.api_tokens).find(refers),
+        Kind::HostKey | Kind::Authority => services.into_iter().find(refers),
+        Kind::Account | Kind::ApiToken | Kind::Service | Kind::Settings | Kind::Ban => None,
+    }
+}
+
+/// No group is a member of itself, no role includes itself, however far round; and none inherits without end.
+fn circles(view: &View) -> Result<(), Refusal> {
+    for start in view.groups.keys() {
+        reached(Kind::Group, start, |name| {
+            view.groups.get(name).map_or(&[][..], |group| &group.spec.groups)
+        })?;
+    }
+    for start in view.roles.keys() {
+        reached(Kind::Role, start, |name| {
+            view.roles.get(name).map_or(&[][..], |role| &role.spec.roles)
+        })?;
+    }
+    Ok(())
+}
+
+/// Follows `next` from `start` to its end.
+fn reached<'a>(kind: Kind, start: &'a Name, next: impl Fn(&'a Name) -> &'a [Name]) -> Result<(), Refusal> {
+    let mut seen: BTreeSet<&Name> = BTreeSet::new();
+    let mut open: Vec<&'a Name> = vec![start];
+    while let Some(name) = open.pop() {
+        for reached in next(name) {
+            if reached == start {
+                let (kind, through) = (kind.word(), if name == start { "itself" } else { name.as_str() });
+                let reason =
+                    format!("{kind} `{start}` would inherit from itself, through `{through}`; break the circle");
+                return Err(Refusal::Invalid { reason });
+            }
+            if seen.insert(reached) {
+                open.push(reached);
+            }
+        }
+        if seen.len() > INHERITED_MAX {
+            let kind = kind.word();
+            let reason = format!("{kind} `{start}` would inherit from more than {INHERITED_MAX} others");
+            return Err(Refusal::Invalid { reason });
+        }
+    }
+    Ok(())
+}
+
+/// Two enabled services never share a port: which of them would answer could not be said.
+fn ports_differ(view: &View) -> Result<(), Refusal> {
+    let mut ports: BTreeMap<u16, &Name> = BTreeMap::new();
+    for service in view.services.values().filter(|service| service.spec.enabled) {
+        if let Some(other) = ports.insert(service.spec.port, &service.name) {
+            let reason = format!(
+                "services `{other}` and `{}` both want port {}",
+                service.name, service.spec.port
+            );
+            return Err(Refusal::Invalid { reason });
+        }
+    }
+    Ok(())
+}
