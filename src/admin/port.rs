@@ -12,6 +12,7 @@ use argosy_cluster::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::catalog::{Catalog, Command, Outcome, View};
@@ -27,6 +28,7 @@ pub trait ClusterPort: Send + Sync + 'static {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>>;
     fn view(&self) -> Arc<View>;
+    fn revisions(&self) -> watch::Receiver<u64>;
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>>;
     fn applied(&self, revision: u64, deadline: Duration) -> BoxFuture<'_, Result<(), ReadError>>;
     fn status(&self) -> ClusterStatus;
@@ -64,6 +66,10 @@ impl ClusterPort for Cluster<Catalog> {
 
     fn view(&self) -> Arc<View> {
         Self::view(self)
+    }
+
+    fn revisions(&self) -> watch::Receiver<u64> {
+        Self::revisions(self)
     }
 
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>> {

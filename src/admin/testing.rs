@@ -40,6 +40,7 @@ pub struct FakeCluster {
     /// Members that answer questions.
     pub peers: Mutex<BTreeMap<NodeId, Arc<Peers>>>,
     members: Mutex<BTreeMap<NodeId, Member>>,
+    revisions: tokio::sync::watch::Sender<u64>,
 }
 
 impl FakeCluster {
@@ -58,6 +59,7 @@ impl FakeCluster {
             deposed: AtomicBool::new(false),
             data_key: 1.into(),
             peers: Mutex::default(),
+            revisions: tokio::sync::watch::Sender::new(0),
             members: Mutex::new(BTreeMap::from([
                 (NodeId(1), member("node-1")),
                 (NodeId(2), member("node-2")),
@@ -91,6 +93,8 @@ impl FakeCluster {
             feature_level: 1,
         };
         let outcome = state.0.apply(context, command).outcome;
+        drop(state);
+        self.revisions.send_replace(revision);
         let committed = Committed { revision, outcome };
         self.seen.lock().unwrap().insert(request, (body, committed.clone()));
         if self.forgetful.load(Ordering::SeqCst) {
@@ -115,6 +119,10 @@ impl ClusterPort for FakeCluster {
     fn view(&self) -> Arc<View> {
         let state = self.state.lock().unwrap();
         Arc::new(state.0.view(state.1))
+    }
+
+    fn revisions(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.revisions.subscribe()
     }
 
     fn linearize(&self, _deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>> {

@@ -18,20 +18,36 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::Route;
-use super::object::{build, read_only, take};
+use super::object::{Wanted, build, read_only, take};
 use crate::admin::AdminApi;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
+use crate::admin::openapi::{self, Doc, named};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, WriteQuery};
 use crate::admin::shapes::fields::Fields;
+use crate::admin::shapes::schema;
 use crate::catalog::command::role_needed;
 use crate::catalog::limits::STEPS_MAX;
 use crate::catalog::{Expected, Kind, ObjectKey, Transaction};
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
-    vec![Route::new("POST", "/api/v1/apply", post(apply))]
+    let object = || openapi::fields(&[("kind", named("Kind")), ("name", schema::name())]);
+    let mut put = object();
+    put["properties"]["spec"] = openapi::of_type("object");
+    put["required"] = serde_json::json!(["kind", "name", "spec"]);
+    let mut expected = object();
+    for (name, schema) in [("revision", "integer"), ("absent", "boolean"), ("present", "boolean")] {
+        expected["properties"][name] = openapi::of_type(schema);
+    }
+    let lists = [("objects", put), ("deletes", object()), ("expected", expected)];
+    let lists = lists.map(|(name, items)| (name.to_owned(), schema::nullable(openapi::list(items))));
+    let body = schema::object(lists.into_iter().collect());
+    let doc = Doc::new("Make several changes together or not at all", named("Changed"))
+        .writes()
+        .body(body);
+    vec![Route::new("POST", "/api/v1/apply", post(apply), doc)]
 }
 
 async fn apply(
@@ -68,7 +84,7 @@ async fn apply(
 
 /// What is asked for; the specs are not read yet.
 struct Asked {
-    objects: Vec<(ObjectKey, Value, String)>,
+    objects: Vec<(ObjectKey, Wanted, String)>,
     deletes: Vec<ObjectKey>,
     expected: Vec<(ObjectKey, Expected)>,
 }
@@ -86,7 +102,7 @@ impl Asked {
                     .raw("spec")
                     .ok_or_else(|| Problem::invalid(&spec_path, "is missing"))?;
                 fields.done()?;
-                Ok((key, spec, spec_path))
+                Ok((key, Wanted::Whole(spec), spec_path))
             })?,
             deletes: fields.list("deletes", STEPS_MAX, |value, path| {
                 let mut fields = Fields::of(value, path)?;

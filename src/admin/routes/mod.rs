@@ -4,8 +4,11 @@ pub mod apply;
 pub mod health;
 pub mod node;
 pub mod object;
+pub mod openapi;
+pub mod patch;
 pub mod session;
 pub mod status;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -15,24 +18,28 @@ use axum::routing::MethodRouter;
 
 use super::AdminApi;
 use super::caller::guard;
+use super::openapi::Doc;
 use super::problem::{Problem, ProblemKind};
 
 /// One method on one path.
 pub struct Route {
-    /// `GET`, `PUT`, `POST` or `DELETE`.
+    /// `GET`, `PUT`, `PATCH`, `POST` or `DELETE`.
     pub method: &'static str,
     /// As axum writes it.
     pub path: String,
     /// Who answers.
     pub handler: MethodRouter<Arc<AdminApi>>,
+    /// What it does.
+    pub doc: Doc,
 }
 
 impl Route {
-    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>) -> Self {
+    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>, doc: Doc) -> Self {
         Self {
             method,
             path: path.into(),
             handler,
+            doc,
         }
     }
 }
@@ -46,6 +53,8 @@ pub fn all() -> Vec<Route> {
         status::routes(),
         session::routes(),
         node::routes(),
+        watch::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()
