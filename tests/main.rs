@@ -6,6 +6,8 @@
 mod admin_api;
 mod admin_changes;
 mod admin_events;
+mod admin_openapi;
+mod admin_roles;
 mod bad_packets;
 mod bootstrap;
 mod clients;
