@@ -53,7 +53,7 @@ fn three_hundred_junk_connections_from_one_address_hold_up_nobody_else() {
     let before = metric(
         cluster,
         0,
-        "argosy_listener_refused_total{reason=\"unauthenticated-per-address\",service=\"sftp\"}",
+        "argosy_listener_refused_total{service=\"sftp\",reason=\"unauthenticated-per-address\"}",
     );
     let mut held = Vec::new();
     for number in 0..300 {
@@ -72,7 +72,7 @@ fn three_hundred_junk_connections_from_one_address_hold_up_nobody_else() {
     let after = metric(
         cluster,
         0,
-        "argosy_listener_refused_total{reason=\"unauthenticated-per-address\",service=\"sftp\"}",
+        "argosy_listener_refused_total{service=\"sftp\",reason=\"unauthenticated-per-address\"}",
     );
     assert!(after - before >= 200.0, "{before} refused before, {after} after");
 }

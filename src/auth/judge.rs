@@ -7,12 +7,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bans::{self, Bans};
+use super::bans::Bans;
 use super::hours;
 use super::password::digest;
-use crate::catalog::{Account, BanTarget, Object, Service, View, inherit};
+use crate::catalog::{Account, Object, Service, View, inherit};
 use crate::clock::UnixMillis;
-use crate::ids::Name;
 use crate::session::{CloseReason, Credential, Session};
 
 const MILLIS_OF_DAY: i64 = 24 * 3600 * 1000;
@@ -23,41 +22,16 @@ const MILLIS_OF_DAY: i64 = 24 * 3600 * 1000;
 ///
 /// A session that once held is marked as one that used its account.
 pub fn judge(view: &View, session: &Session, node: &str, now: UnixMillis) -> Result<(), CloseReason> {
-    judge_by(view, session, node, now, |account, from| {
-        let holding = view.bans.values().map(|object| &object.spec);
-        let mut holding = holding.filter(|ban| ban.until.is_none_or(|until| until > now));
-        let found = holding.find(|ban| match &ban.target {
-            BanTarget::Account(name) => name == account,
-            BanTarget::Network(network) => network.contains(&from),
-        })?;
-        let what = match found.target {
-            BanTarget::Account(_) => "the account",
-            BanTarget::Network(_) => "the network",
-        };
-        Some(bans::told(what, found))
-    })
+    judge_among(&Bans::of(view), view, session, node, now)
 }
 
-/// [`judge`] for many sessions: `bans` are those of `view` at `now`.
+/// [`judge`] for many sessions: `bans` are those of `view`.
 pub fn judge_among(
-    bans: &Bans<'_>,
+    bans: &Bans,
     view: &View,
     session: &Session,
     node: &str,
     now: UnixMillis,
-) -> Result<(), CloseReason> {
-    judge_by(view, session, node, now, |account, from| {
-        let of_account = bans.of_account(account).map(|ban| bans::told("the account", ban));
-        of_account.or_else(|| bans.of_address(from).map(|ban| bans::told("the network", ban)))
-    })
-}
-
-fn judge_by(
-    view: &View,
-    session: &Session,
-    node: &str,
-    now: UnixMillis,
-    banned: impl FnOnce(&Name, IpAddr) -> Option<String>,
 ) -> Result<(), CloseReason> {
     let from = session.peer.ip().to_canonical();
     let revoked = CloseReason::Revoked;
@@ -69,8 +43,8 @@ fn judge_by(
         // A session is itself a use: what counts is whether the account was forgotten before it began.
         .and_then(|()| in_use(view, account, session.started_at))
         .map_err(revoked)?;
-    if let Some(reason) = banned(&account.name, from) {
-        return Err(revoked(reason));
+    if let Some(kept) = bans.session(session, now) {
+        return Err(revoked(kept.to_string()));
     }
     let Some(service) = view.services.get(&session.service) else {
         return Err(CloseReason::ServiceOff);

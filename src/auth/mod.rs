@@ -12,6 +12,8 @@ pub mod limits;
 pub mod password;
 mod pool;
 pub mod rules;
+mod table;
+pub mod throttle;
 mod verified;
 
 use std::net::IpAddr;
@@ -26,14 +28,14 @@ use crate::catalog::{AgeSource, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
-pub use bans::Bans;
+pub use bans::{Bans, LatestBans};
 pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
 pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key};
 pub use password::hash_password;
 
-use delay::Failures;
 use pool::{Answer, Pool};
+use throttle::{Alone, KeptOut, Leader, Proof, Throttle};
 use verified::Verified;
 
 /// Why nobody was let in. For the journal and the log, never for the peer, who sees one reply for all.
@@ -80,7 +82,7 @@ struct Inner {
     clock: Clock,
     pool: Pool,
     verified: Verified,
-    failures: Failures,
+    throttle: Throttle,
     /// Hashed for accounts that do not exist or have no password, so that they cost the same.
     dummy: String,
     /// How a password that an account gives itself gets into the catalog.
@@ -90,17 +92,22 @@ struct Inner {
 }
 
 impl Authenticator {
-    /// Starts the hashing threads.
+    /// Starts the hashing threads; failures are counted by this node alone.
     pub fn new(views: ViewSource, clock: Clock) -> Result<Self, AuthenticatorError> {
+        Self::led(views, clock, Arc::new(Alone))
+    }
+
+    /// Starts the hashing threads; failures are counted by `leader`.
+    pub fn led(views: ViewSource, clock: Clock, leader: Arc<dyn Leader>) -> Result<Self, AuthenticatorError> {
         let random: [u8; 16] = password::random().map_err(AuthenticatorError)?;
         let dummy = hash_password(&format!("{:032x}", u128::from_le_bytes(random))).map_err(AuthenticatorError)?;
         Ok(Self {
             inner: Arc::new(Inner {
+                throttle: Throttle::new(views.clone(), clock.clone(), leader),
                 views,
                 clock,
                 pool: Pool::start().map_err(AuthenticatorError)?,
                 verified: Verified::new().map_err(AuthenticatorError)?,
-                failures: Failures::default(),
                 dummy: dummy.0,
                 changes: OnceLock::new(),
                 confirmed: OnceLock::new(),
@@ -132,8 +139,7 @@ impl Authenticator {
 
     /// How long a peer has to wait before its next try is looked at, for what failed before.
     pub fn delay(&self, claimed: &str, from: IpAddr) -> Duration {
-        let settings = (self.inner.views)().settings();
-        self.inner.failures.delay(claimed, from, &settings, Instant::now())
+        self.inner.throttle.delay(claimed, from)
     }
 
     /// [`prove_password`](Self::prove_password) for a protocol in which a password cannot be changed: one that must
@@ -158,12 +164,21 @@ impl Authenticator {
         password: Zeroizing<String>,
         from: IpAddr,
     ) -> Result<Proven, Refused> {
+        let throttle = &self.inner.throttle;
+        let keeps_out = || throttle.keeps_out(claimed, from, Proof::Password);
+        if let Some(KeptOut::AtOnce(reason)) = keeps_out() {
+            return Err(Refused { reason });
+        }
         tokio::time::sleep(self.delay(claimed, from)).await;
-        let result = self.check_password(claimed, password, from).await;
-        let settings = (self.inner.views)().settings();
+        let checked = self.check_password(claimed, password, from).await;
+        // Asked again: much may have failed elsewhere while this try waited.
+        let result = match keeps_out() {
+            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => Err(Refused { reason }),
+            None => checked,
+        };
         match &result {
-            Ok(_) => self.inner.failures.forgive(claimed, from),
-            Err(_) => self.inner.failures.record(claimed, from, &settings, Instant::now()),
+            Ok(_) => throttle.held(claimed, from),
+            Err(_) => throttle.failed(claimed, from).await,
         }
         result
     }
@@ -231,6 +246,10 @@ impl Authenticator {
     /// for an offer without a signature a principal means only that signing is worth while.
     pub fn key(&self, claimed: &str, key: &PublicKey, from: IpAddr) -> Result<Principal, Refused> {
         let offered = keys::admit(key).map_err(Refused::because)?;
+        match self.inner.throttle.keeps_out(claimed, from, Proof::Key) {
+            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => return Err(Refused { reason }),
+            None => {}
+        }
         let view = (self.inner.views)();
         let account = view
             .account(claimed)

@@ -57,7 +57,7 @@ impl Sessions {
     /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
     pub fn pass(&self, view: &View) {
         let now = self.clock.now();
-        let bans = auth::Bans::of(view, now);
+        let bans = auth::Bans::of(view);
         for session in self.registry.list() {
             if let Err(reason) = auth::judge_among(&bans, view, &session, &self.node, now) {
                 // A service that was switched off gives its sessions time; `ports` drains them.
