@@ -203,10 +203,53 @@ pub fn number_or_none(text: &str) -> Result<OrNone<u32>, String> {
         .map_err(|_| format!("`{text}` is neither a number nor `none`"))
 }
 
+/// A number of bytes, with K, M, G or T for powers of 1024; or `none`.
+pub fn bytes_or_none(text: &str) -> Result<OrNone<u64>, String> {
+    if text == "none" {
+        return Ok(OrNone(None));
+    }
+    bytes(text).map(|bytes| OrNone(Some(bytes)))
+}
+
+/// A number of bytes, with K, M, G or T for powers of 1024.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is not a number of bytes such as 1000, 64K, 500M, 2G or 1T");
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = digits.parse().map_err(|_| refuse())?;
+    number.checked_mul(1 << shift).ok_or_else(refuse)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_can_have_a_binary_unit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1000", Some(1000)),
+            ("64K", Some(65_536)),
+            ("2G", Some(2 << 30)),
+            ("1T", Some(1 << 40)),
+            ("K", None),
+            ("1KK", None),
+            ("1k", None),
+            ("-1", None),
+            ("99999999T", None),
+        ] {
+            assert_eq!(bytes(text).ok(), expected, "{text}");
+        }
+        assert_eq!(bytes_or_none("none"), Ok(OrNone(None)));
+    }
 
     #[test]
     fn lengths_of_time_need_a_unit() {

@@ -3,11 +3,12 @@
 //! What a command does in the cluster is left to the admin API.
 
 mod account;
-mod account_grant;
 mod account_key;
 mod administrator;
 mod api_token;
 mod apply;
+mod authority;
+mod ban;
 mod border;
 mod client;
 mod completion;
@@ -15,17 +16,22 @@ mod demo;
 mod edit;
 pub mod error;
 mod get;
+mod grant;
+mod group;
 mod host_key;
 mod init;
 mod input;
 mod join;
 mod limits;
+mod mount;
 mod node;
 mod noun;
 mod output;
 mod place;
 mod profile;
 mod profile_store;
+mod restriction;
+mod role;
 mod serve;
 mod service;
 mod session;
@@ -35,6 +41,7 @@ mod storage;
 mod target;
 mod token;
 mod trust;
+mod watch;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -98,6 +105,18 @@ enum Command {
     /// Who may transfer files
     #[command(subcommand)]
     Account(noun::Commands<account::Account>),
+    /// Mounts and grants that many accounts have in common
+    #[command(subcommand)]
+    Group(noun::Commands<group::Group>),
+    /// Grants under a name
+    #[command(subcommand)]
+    Role(noun::Commands<role::Role>),
+    /// Who is kept out
+    #[command(subcommand)]
+    Ban(noun::Commands<ban::Ban>),
+    /// Whose certificates let accounts in
+    #[command(subcommand)]
+    Authority(noun::Commands<authority::Authority>),
     /// Who may look at and change the appliance
     #[command(subcommand)]
     Administrator(noun::Commands<administrator::Administrator>),
@@ -129,6 +148,14 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Print objects as they are, ready for `argosy apply`
     Get(get::GetArgs),
+    /// Show changes as they are made, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  argosy watch --kind account,group
+  argosy watch --from 120 --output json | jq .name
+
+With json, each change is one line. A watch that breaks goes on at the next server.")]
+    Watch(watch::WatchArgs),
     /// Clusters by a name: servers, authority and token, for use from elsewhere
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
@@ -209,6 +236,10 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         | Command::Completion(_) => Ok(()),
         Command::Status => status::run(context).await,
         Command::Account(command) => command.run(context).await,
+        Command::Group(command) => command.run(context).await,
+        Command::Role(command) => command.run(context).await,
+        Command::Ban(command) => command.run(context).await,
+        Command::Authority(command) => command.run(context).await,
         Command::Administrator(command) => command.run(context).await,
         Command::ApiToken(command) => command.run(context).await,
         Command::Service(command) => command.run(context).await,
@@ -219,6 +250,7 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Node(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Apply(args) => args.run(context).await,
+        Command::Watch(args) => args.run(context).await,
         Command::Get(args) => args.run(context).await,
     }
 }

@@ -147,7 +147,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// A value that holds no others, on one line.
-fn word(value: &Value) -> String {
+pub fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
