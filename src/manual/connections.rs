@@ -51,7 +51,8 @@
 //!
 //! A ban that an *administrator* makes, of a network or an account, holds for every proof and ends what runs. Bans
 //! are objects: `argosy ban list`, `argosy ban delete NAME`; one that has ended keeps nobody out, and the leader
-//! removes it. What was counted is forgotten with the ban, so that lifting it gives a new start. Networks in
+//! removes it. What was counted is settled by the ban, so that lifting it gives a new start (the delay of the next try
+//! fades by itself). Networks in
 //! `throttle.allow` are never delayed, counted or banned, not even by an administrator's ban of a wider network: name
 //! only what you trust, and never the balancer's own network.
 //!
