@@ -16,9 +16,9 @@ use crate::session::{Credential, Principal};
 
 /// What a right password is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PasswordProof {
+pub enum Proven {
     /// It lets in.
-    Good(Principal),
+    SignedIn(Principal),
     /// It lets in nowhere until it is changed by [`Authenticator::change_password`].
     MustChange {
         /// Who it is, for a login that needs a second proof. No session may begin from it.
@@ -82,7 +82,7 @@ impl Authenticator {
         from: IpAddr,
     ) -> Result<Principal, NotChanged> {
         let proven = self.prove_password(claimed, old, from).await;
-        let (PasswordProof::Good(principal) | PasswordProof::MustChange { principal, .. }) =
+        let (Proven::SignedIn(principal) | Proven::MustChange { principal, .. }) =
             proven.map_err(NotChanged::Refused)?;
         let unavailable = |reason: &str| NotChanged::Unavailable(reason.to_owned());
         let port = self.inner.changes.get();

@@ -61,7 +61,7 @@ fn text(text: &str) -> Zeroizing<String> {
 }
 
 impl World {
-    async fn prove(&self, password: &str) -> Result<PasswordProof, Refused> {
+    async fn prove(&self, password: &str) -> Result<Proven, Refused> {
         self.authenticator.prove_password("alice", text(password), HERE).await
     }
 
@@ -84,14 +84,14 @@ async fn a_password_that_must_be_changed_lets_in_only_after_it_was() {
     let (world, catalog) = world(must_change("first secret"), false);
     assert!(matches!(
         world.prove("first secret").await,
-        Ok(PasswordProof::MustChange { .. })
+        Ok(Proven::MustChange { .. })
     ));
     assert!(world.prove("wrong").await.is_err());
     let plain = world.authenticator.password("alice", text("first secret"), HERE).await;
     assert!(plain.unwrap_err().reason.contains("must be changed"));
 
     let principal = world.change("first secret", "second secret").await.unwrap();
-    assert_eq!(world.prove("second secret").await, Ok(PasswordProof::Good(principal)));
+    assert_eq!(world.prove("second secret").await, Ok(Proven::SignedIn(principal)));
     assert!(world.prove("first secret").await.is_err());
     let asked = catalog.asked.lock().unwrap();
     let [change] = asked.as_slice() else {
@@ -119,7 +119,7 @@ async fn a_password_that_is_too_old_must_be_changed() {
             ..PasswordRules::default()
         });
         let proven = world.prove("a secret").await.unwrap();
-        let found = matches!(proven, PasswordProof::MustChange { .. });
+        let found = matches!(proven, Proven::MustChange { .. });
         assert_eq!(found, must, "{changed_at:?} days old, at most {days_max:?}");
     };
     check(Some(9), Some(10), false).await;

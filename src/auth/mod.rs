@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
 pub use bans::{Bans, LatestBans};
-pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, PasswordProof};
+pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
 pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key};
 pub use password::hash_password;
@@ -154,8 +154,8 @@ impl Authenticator {
         from: IpAddr,
     ) -> Result<Principal, Refused> {
         match self.prove_password(claimed, password, from).await? {
-            PasswordProof::Good(principal) => Ok(principal),
-            PasswordProof::MustChange { reason, .. } => Err(Refused { reason }),
+            Proven::SignedIn(principal) => Ok(principal),
+            Proven::MustChange { reason, .. } => Err(Refused { reason }),
         }
     }
 
@@ -166,7 +166,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<PasswordProof, Refused> {
+    ) -> Result<Proven, Refused> {
         let throttle = &self.inner.throttle;
         let keeps_out = || throttle.keeps_out(claimed, from, Proof::Password);
         if let Some(KeptOut::AtOnce(reason)) = keeps_out() {
@@ -193,7 +193,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<PasswordProof, Refused> {
+    ) -> Result<Proven, Refused> {
         let inner = &self.inner;
         let too_long = password.len() > limits::PASSWORD_BYTES_MAX;
         let stored = stored_hash(&(inner.views)(), claimed);
@@ -240,8 +240,8 @@ impl Authenticator {
             },
         };
         Ok(match rules::must_change(&view, account, now) {
-            None => PasswordProof::Good(principal),
-            Some(reason) => PasswordProof::MustChange { principal, reason },
+            None => Proven::SignedIn(principal),
+            Some(reason) => Proven::MustChange { principal, reason },
         })
     }
 
