@@ -2,30 +2,34 @@
 //!
 //! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
 
+pub mod algorithms;
+mod certificates;
 pub mod delay;
+pub mod host_identity;
 pub mod judge;
 pub mod keys;
 pub mod limits;
 pub mod password;
 mod pool;
+mod proofs;
 mod verified;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::PublicKey;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::catalog::View;
-use crate::catalog::ViewSource;
+use crate::catalog::{Proofs, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
+pub use host_identity::{HostIdentity, parse_host_certificate};
 pub use judge::judge;
-pub use keys::{generate_host_key, parse_public_key};
+pub use keys::{generate_host_key, parse_public_key, parse_users_key};
 pub use password::hash_password;
+pub use proofs::{Missing, Proven};
 
 use delay::Failures;
 use pool::{Answer, Pool};
@@ -165,33 +169,17 @@ impl Authenticator {
             return Err(Refused::because("the password is wrong"));
         }
         judge::standing(&account.spec, from, inner.clock.now()).map_err(Refused::because)?;
+        if account.spec.proofs == Proofs::Key {
+            return Err(Refused::because(
+                "the account signs in by key, passwords are not looked at",
+            ));
+        }
         inner.verified.insert(claimed, &hash, &password, Instant::now());
         Ok(Principal {
             account: account.name.clone(),
             credential: Credential::Password {
                 hash_digest: password::digest(&hash),
             },
-        })
-    }
-
-    /// Whether this public key lets the claimed account in. The caller has verified, or will verify, the signature:
-    /// for an offer without a signature a principal means only that signing is worth while.
-    pub fn key(&self, claimed: &str, key: &PublicKey, from: IpAddr) -> Result<Principal, Refused> {
-        let offered = keys::admit(key).map_err(Refused::because)?;
-        let view = (self.inner.views)();
-        let account = view
-            .account(claimed)
-            .ok_or_else(|| Refused::because("there is no such account"))?;
-        let now = self.inner.clock.now();
-        let credential = Credential::Key {
-            key: offered,
-            fingerprint: keys::fingerprint(key),
-        };
-        judge::credential_holds(&account.spec, &credential, now).map_err(Refused::because)?;
-        judge::standing(&account.spec, from, now).map_err(Refused::because)?;
-        Ok(Principal {
-            account: account.name.clone(),
-            credential,
         })
     }
 }

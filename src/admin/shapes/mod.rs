@@ -16,6 +16,7 @@ pub mod restrictions;
 pub mod role;
 pub mod service;
 pub mod settings;
+pub mod ssh;
 pub mod storage;
 
 use std::cell::Cell;
@@ -136,7 +137,7 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
         Kind::Account => account::build(&key.name, &mut fields, border),
         Kind::Administrator => administrator::build(&key.name, &mut fields, border),
         Kind::ApiToken => api_token::build(&key.name, &mut fields, border),
-        Kind::Service => service::build(&mut fields).map(Built::plain),
+        Kind::Service => service::build(&mut fields, border).map(Built::plain),
         Kind::HostKey => host_key::build(&key.name, &mut fields, border),
         Kind::Storage => storage::build(&mut fields).map(Built::plain),
         Kind::Settings => settings::build(&key.name, &mut fields).map(Built::plain),
