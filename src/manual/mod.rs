@@ -3,5 +3,6 @@
 pub mod consistency;
 pub mod defaults;
 pub mod glossary;
+pub mod ssh;
 pub mod threats;
 pub mod upgrades;

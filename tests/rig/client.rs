@@ -119,12 +119,14 @@ impl Login {
         extra["port"] = json!(self.server.port());
         extra["from"] = json!(self.from);
         extra["account"] = json!(self.account.name);
-        extra["password"] = json!(if self.by_key {
-            None
-        } else {
-            Some(&self.account.password)
-        });
-        extra["key"] = json!(if self.by_key { Some(&self.account.key) } else { None });
+        let password = (!self.by_key).then_some(&self.account.password);
+        let key = self.by_key.then_some(&self.account.key);
+        // A test that proves several things says so itself.
+        for (proof, value) in [("password", json!(password)), ("key", json!(key))] {
+            if extra[proof].is_null() {
+                extra[proof] = value;
+            }
+        }
         extra.to_string()
     }
 
