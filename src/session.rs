@@ -2,9 +2,9 @@
 //!
 //! Proving who somebody is, is left to `auth`; deciding that a session must end, to `reconcile`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ipnet::IpNet;
@@ -12,6 +12,9 @@ use tokio::sync::watch;
 
 use crate::clock::UnixMillis;
 use crate::ids::{Name, SessionId};
+
+/// Accounts that are remembered as used between two reports.
+pub const USED_MAX: usize = 100_000;
 
 /// What let a session in; judged again against each new view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,9 +147,16 @@ pub struct Session {
     pub bytes_out: AtomicU64,
     closed: watch::Sender<Option<CloseReason>>,
     reason: OnceLock<CloseReason>,
+    /// It was found good at least once.
+    held: AtomicBool,
 }
 
 impl Session {
+    /// It was judged and holds: from now on it counts as a use of its account.
+    pub fn held(&self) {
+        self.held.store(true, Ordering::Relaxed);
+    }
+
     /// Fails once the session was closed; cheap, asked before each operation, read, write and publish.
     pub fn check(&self) -> Result<(), CloseReason> {
         match self.reason.get() {
@@ -213,6 +223,8 @@ pub enum LimitReached {
 pub struct Registry {
     live: Mutex<BTreeMap<SessionId, Arc<Session>>>,
     begun: AtomicU64,
+    /// Accounts of sessions that ended since [`Registry::take_used`]; at most [`USED_MAX`].
+    used: Mutex<BTreeSet<Name>>,
 }
 
 /// Holds a session in its registry; dropping it takes the session out.
@@ -232,6 +244,9 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.session.id);
+        if self.session.held.load(Ordering::Relaxed) {
+            self.registry.note_used([self.session.account().clone()]);
+        }
     }
 }
 
@@ -266,6 +281,7 @@ impl Registry {
             bytes_out: AtomicU64::new(0),
             closed: watch::Sender::new(None),
             reason: OnceLock::new(),
+            held: AtomicBool::new(false),
         });
         live.insert(id, session.clone());
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -273,6 +289,26 @@ impl Registry {
             session,
             registry: self.clone(),
         })
+    }
+
+    /// The accounts that were used since the last call, with those whose sessions are live. Who asks and cannot use
+    /// the answer gives it back by [`note_used`](Self::note_used).
+    pub fn take_used(&self) -> BTreeSet<Name> {
+        let mut used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let live = self.lock();
+        let good = live.values().filter(|session| session.held.load(Ordering::Relaxed));
+        used.extend(good.map(|session| session.account().clone()));
+        used
+    }
+
+    /// Remembers accounts as used, at most [`USED_MAX`]; further ones are forgotten until they are used again.
+    pub fn note_used(&self, accounts: impl IntoIterator<Item = Name>) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            if used.len() < USED_MAX {
+                used.insert(account);
+            }
+        }
     }
 
     /// All live sessions, by id.
@@ -328,6 +364,22 @@ mod tests {
         drop(first);
         assert!(registry.register(SessionId(5), new("alice", Some(1), 2)).is_ok());
         assert_eq!(registry.count(), 1);
+    }
+
+    #[test]
+    fn only_a_session_that_held_counts_as_a_use_of_its_account() {
+        let registry = Arc::new(Registry::default());
+        let begin = |id: u128, account: &str| registry.register(SessionId(id), new(account, None, 9)).unwrap();
+        let (ended, refused, live) = (begin(1, "alice"), begin(2, "bob"), begin(3, "carol"));
+        ended.session().held();
+        live.session().held();
+        drop((ended, refused));
+        let names = |used: BTreeSet<Name>| used.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+        let used = registry.take_used();
+        assert_eq!(names(used.clone()), ["alice", "carol"]);
+        assert_eq!(names(registry.take_used()), ["carol"]);
+        registry.note_used(used);
+        assert_eq!(names(registry.take_used()), ["alice", "carol"]);
     }
 
     #[tokio::test]

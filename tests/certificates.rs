@@ -201,16 +201,6 @@ fn a_certificate_counts_as_a_key_where_a_password_is_asked_for_besides() {
     let file = house.certified(key(0), "both", &arguments);
     assert!(!house.lets_in(&file, 0), "the certificate alone");
     let login = house.login(&file, 0);
-    let mut command = process::command("sshpass");
-    command
-        .env("SSHPASS", &house.account.password)
-        .args(["-e", "sftp", "-q"]);
-    command.args([
-        "-o",
-        "BatchMode=no",
-        "-o",
-        "PreferredAuthentications=publickey,password",
-    ]);
-    command.args(login.openssh("sftp").get_args()).arg(login.target());
-    process::run(command, b"pwd\n").ok();
+    let both = ["BatchMode=no", "PreferredAuthentications=publickey,password"];
+    process::run(login.sftp_with(&both, Some(&house.account.password)), b"pwd\n").ok();
 }

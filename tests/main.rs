@@ -3,23 +3,29 @@
 //! What a room does inside is tested in that room. `tests/run` installs what these tests need.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_matrix;
 mod admin_api;
 mod admin_changes;
 mod admin_events;
 mod bad_packets;
+mod bans;
 mod bootstrap;
 mod certificates;
 mod clients;
 mod command_line;
+mod crowds;
 mod demo;
 mod disk;
+mod extensions;
 mod faults;
 mod folders;
 mod handshake;
 mod live;
 mod logins;
+mod profiles;
 mod proofs;
 mod quorum;
+mod restrictions;
 mod revoke;
 mod rig;
 mod secrets;

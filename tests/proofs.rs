@@ -138,11 +138,8 @@ fn openssh_and_asyncssh_prove_both_by_themselves() {
     for at in 0..shared.nodes.len() {
         let login = Login::new(&shared, &account, at);
         for preferred in ["publickey,password", "publickey,keyboard-interactive"] {
-            let mut command = process::command("sshpass");
-            command.env("SSHPASS", &account.password).args(["-e", "sftp", "-q"]);
-            command.args(["-o", "BatchMode=no", "-o"]);
-            command.arg(format!("PreferredAuthentications={preferred}"));
-            command.args(login.openssh("sftp").get_args()).arg(login.target());
+            let preferred = format!("PreferredAuthentications={preferred}");
+            let command = login.sftp_with(&["BatchMode=no", &preferred], Some(&account.password));
             process::run(command, b"pwd\n").ok();
         }
         let extra = json!({"folder": format!("both-{at}"), "password": account.password, "both": true});
@@ -166,11 +163,7 @@ fn users_keys_of_every_kind_let_in_and_weak_ones_do_not() {
         account
     };
     let comes_in = |service: &Service<'_>, account: &Account, options: &[&str]| {
-        let mut command = service.login(account, 1).openssh("sftp");
-        for option in options {
-            command.arg("-o").arg(option);
-        }
-        command.args(["-b", "-"]).arg(service.login(account, 1).target());
+        let command = service.login(account, 1).sftp_with(options, None);
         process::run(command, b"pwd\n").status.success()
     };
     for (kind, name) in [
@@ -228,4 +221,88 @@ fn a_security_key_counts_only_when_it_was_touched() {
             login.python("security_key.py", extra).ok();
         }
     }
+}
+
+/// OpenSSH's sftp on a terminal that answers its questions.
+#[track_caller]
+fn on_a_terminal(login: &Login, methods: &str, steps: Value, secrets: &[&str]) -> process::Done {
+    let mut command = vec![
+        "sftp".to_owned(),
+        "-o".to_owned(),
+        "NumberOfPasswordPrompts=1".to_owned(),
+    ];
+    command.push("-o".to_owned());
+    command.push(format!("PreferredAuthentications={methods}"));
+    command.extend(login.clone().by_password().arguments("sftp"));
+    command.push(login.target());
+    login.python(
+        "terminal.py",
+        json!({"command": command, "steps": steps, "secrets": secrets}),
+    )
+}
+
+#[test]
+fn a_password_that_must_be_changed_is_changed_on_the_users_terminal_before_anything_else() {
+    let shared = shared();
+    let mut account = Account::create(&shared);
+    account.change(&shared, 0, json!({"password_must_change": true}));
+    let login = Login::new(&shared, &account, 1);
+    let (old, new) = (account.password.clone(), "a Sea-worthy 7 ships phrase".to_owned());
+    login.clone().by_password().sftp("pwd").refused();
+    login
+        .clone()
+        .by_password()
+        .python("interactive.py", json!({"wrong": true}))
+        .ok();
+    let steps = json!([
+        ["Password: ", old],
+        ["A new password is needed", null],
+        ["New password: ", "aa"],
+        ["The same again: ", "aa"],
+        ["Nothing was changed", null],
+        ["New password: ", new],
+        ["The same again: ", "something else"],
+        ["The two differ", null],
+        ["New password: ", new],
+        ["The same again: ", new],
+        ["sftp> ", "pwd"],
+        ["Remote working directory: /", "bye"],
+    ]);
+    on_a_terminal(&login, "keyboard-interactive", steps, &[&old, &new]).ok();
+    for at in 0..shared.nodes.len() {
+        let login = Login::new(&shared, &account, at).by_password();
+        login.sftp("pwd").refused();
+        let mut account = account.clone();
+        account.password = new.clone();
+        Login::new(&shared, &account, at).by_password().sftp("pwd").ok();
+    }
+}
+
+#[test]
+fn a_password_that_must_be_changed_sends_clients_from_one_method_to_the_other() {
+    let shared = shared();
+    let mut account = Account::create(&shared);
+    account.change(
+        &shared,
+        0,
+        json!({"password_must_change": true, "proofs": "password+key"}),
+    );
+    let login = Login::new(&shared, &account, 2);
+    steps(&login, json!([{"by": "password", "expect": "refused"}]));
+    let (old, new) = (account.password.clone(), "another Sea-worthy 7 ships phrase".to_owned());
+    let questions = json!([
+        ["password: ", old],
+        ["Password: ", old],
+        ["New password: ", new],
+        ["The same again: ", new],
+        ["Permission denied", null],
+    ]);
+    // The new password is half of what is asked for.
+    on_a_terminal(&login, "password,keyboard-interactive", questions, &[&old, &new]).ok();
+    account.password = new;
+    let login = Login::new(&shared, &account, 0);
+    steps(
+        &login,
+        json!([{"by": "password", "expect": ["publickey"]}, {"by": "key", "expect": "in"}]),
+    );
 }

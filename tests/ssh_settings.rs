@@ -116,11 +116,7 @@ fn no_policy_fails_an_audit_of_debian_and_standard_only_warns_of_what_is_not_pos
 
 /// Whether OpenSSH comes in with these options.
 fn comes_in(login: &Login, options: &[&str]) -> bool {
-    let mut command = login.openssh("sftp");
-    for option in options {
-        command.arg("-o").arg(option);
-    }
-    command.args(["-b", "-"]).arg(login.target());
+    let command = login.sftp_with(options, None);
     process::run(command, b"pwd\n").status.success()
 }
 
@@ -181,12 +177,13 @@ fn algorithms_are_changed_on_every_node_while_sessions_run() {
             reader
         })
         .collect();
-    let only = json!({"ssh": {"ciphers": ["aes256-gcm@openssh.com"], "key_exchanges": ["curve25519-sha256"]}});
+    let only =
+        json!({"ssh": {"ciphers": ["aes256-gcm@openssh.com"], "key_exchanges": ["curve25519-sha256@libssh.org"]}});
     service.change(&only);
     for at in 0..shared.nodes.len() {
         let found = audit(&service.login(&account, at));
         assert_eq!(names(&found, "enc"), ["aes256-gcm@openssh.com"], "node {at}");
-        assert!(names(&found, "kex").contains(&"curve25519-sha256".to_owned()));
+        assert!(names(&found, "kex").contains(&"curve25519-sha256@libssh.org".to_owned()));
         assert!(!names(&found, "kex").contains(&"mlkem768x25519-sha256".to_owned()));
         assert!(service.login(&account, at).works());
     }
@@ -233,22 +230,8 @@ fn a_host_certificate_spares_clients_the_question_for_the_key() {
     let known = file("known");
     let authority_line = crate::rig::account::public(&authority);
     std::fs::write(&known, format!("@cert-authority * {authority_line}\n")).unwrap();
-    let strict = [
-        "StrictHostKeyChecking=yes".to_owned(),
-        format!("UserKnownHostsFile={}", known.display()),
-    ];
-    // The rig's options come first and would win: these are given before them.
-    let strictly = || {
-        let mut command = process::command("sftp");
-        for option in &strict {
-            command.arg("-o").arg(option);
-        }
-        command
-            .args(login.openssh("sftp").get_args())
-            .args(["-b", "-"])
-            .arg(login.target());
-        process::run(command, b"pwd\n")
-    };
+    let known = format!("UserKnownHostsFile={}", known.display());
+    let strictly = || process::run(login.sftp_with(&["StrictHostKeyChecking=yes", &known], None), b"pwd\n");
     strictly().refused();
     for (certificate, word) in [
         (sign(&[], &account.name), "user's certificate"),
@@ -299,12 +282,7 @@ fn host_keys_of_several_kinds_stand_side_by_side_while_clients_move_from_one_to_
 
 /// How often keys were agreed while OpenSSH ran these commands.
 fn agreements(login: &Login, commands: &str, option: &str) -> usize {
-    let mut command = process::command("sftp");
-    command.args(["-o", "LogLevel=DEBUG1", "-o", option]);
-    command
-        .args(login.openssh("sftp").get_args())
-        .args(["-b", "-"])
-        .arg(login.target());
+    let command = login.sftp_with(&["LogLevel=DEBUG1", option], None);
     let done = process::run(command, commands.as_bytes()).ok();
     done.err.matches("SSH2_MSG_KEXINIT received").count()
 }
@@ -336,12 +314,7 @@ fn a_banner_is_shown_from_the_next_connection_on() {
     for text in ["", "Welcome aboard.\nAll is recorded.", "Aboard again."] {
         service.change(&json!({"banner": text}));
         let login = service.login(&account, 0);
-        let mut command = process::command("sftp");
-        command
-            .args(["-o", "LogLevel=INFO"])
-            .args(login.openssh("sftp").get_args());
-        command.args(["-b", "-"]).arg(login.target());
-        let done = process::run(command, b"pwd\n").ok();
+        let done = process::run(login.sftp_with(&["LogLevel=INFO"], None), b"pwd\n").ok();
         for line in text.lines() {
             assert!(done.err.contains(line), "{line}: {}", done.err);
         }

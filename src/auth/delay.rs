@@ -1,26 +1,28 @@
 //! Failed logins make the next try wait, by address and by account, longer each time.
 //!
-//! Closing a connection after too many tries is left to the protocols; sharing the counts between nodes comes later.
+//! Closing a connection after too many tries is left to the protocols; sharing the counts between nodes, to `throttle`.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::limits::{CLAIM_CHARS_MAX, FAILURES_MAX};
+use super::table::Table;
 use crate::catalog::Settings;
 
+/// Whose failures are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Whose {
+pub(super) enum Whose {
+    /// An address; an IPv6 one counts by its /64, which one customer holds as a whole.
     Address(IpAddr),
+    /// What was claimed, known or not.
     Account(String),
 }
 
 impl Whose {
-    /// An IPv6 peer counts by its /64, which one customer holds as a whole.
-    fn address(from: IpAddr) -> Self {
+    pub(super) fn address(from: IpAddr) -> Self {
         Self::Address(match from.to_canonical() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
@@ -30,52 +32,36 @@ impl Whose {
         })
     }
 
-    fn account(claimed: &str) -> Self {
+    pub(super) fn account(claimed: &str) -> Self {
         Self::Account(claimed.chars().take(CLAIM_CHARS_MAX).collect())
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
+    /// Seen by this node.
     failures: u32,
+    /// Seen by the others, as the leader last said.
+    elsewhere: u32,
     last: Instant,
 }
 
-/// Two halves: once the young one is full it becomes the old one and the old one is forgotten, so that the table
-/// is bounded and no login ever searches it.
-#[derive(Debug, Default)]
-struct Table {
-    young: HashMap<Whose, Count>,
-    old: HashMap<Whose, Count>,
-}
-
-impl Table {
-    fn get(&self, whose: &Whose) -> Option<Count> {
-        self.young.get(whose).or_else(|| self.old.get(whose)).copied()
-    }
-
-    fn put(&mut self, whose: Whose, count: Count) {
-        self.old.remove(&whose);
-        if self.young.len() >= FAILURES_MAX / 2 && !self.young.contains_key(&whose) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(whose, count);
-    }
-
-    fn remove(&mut self, whose: &Whose) {
-        self.young.remove(whose);
-        self.old.remove(whose);
-    }
-}
-
 /// Who failed how often of late.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Failures {
-    table: Mutex<Table>,
+    table: Mutex<Table<Whose, Count>>,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self {
+            table: Mutex::new(Table::new(FAILURES_MAX)),
+        }
+    }
 }
 
 impl Failures {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, Table<Whose, Count>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,37 +71,56 @@ impl Failures {
         [Whose::address(from), Whose::account(claimed)]
             .iter()
             .filter_map(|whose| table.get(whose))
-            .map(|count| earned(count, settings, now))
+            .map(|count| earned(*count, settings, now))
             .max()
             .unwrap_or_default()
     }
 
-    /// Counts a failure for both.
-    pub fn record(&self, claimed: &str, from: IpAddr, settings: &Settings, now: Instant) {
-        let memory = Duration::from_secs(settings.login_memory_seconds.into());
+    /// Counts a failure of `whose`; how many this node has seen now.
+    pub(super) fn record(&self, whose: Whose, settings: &Settings, now: Instant) -> u32 {
         let mut table = self.lock();
-        for whose in [Whose::address(from), Whose::account(claimed)] {
-            let before = table
-                .get(&whose)
-                .filter(|count| now.duration_since(count.last) < memory)
-                .map_or(0, |count| count.failures);
-            let count = Count {
-                failures: before.saturating_add(1),
-                last: now,
-            };
-            table.put(whose, count);
+        let before = table.get(&whose).filter(|count| is_fresh(**count, settings, now));
+        let count = Count {
+            failures: before.map_or(0, |count| count.failures).saturating_add(1),
+            elsewhere: before.map_or(0, |count| count.elsewhere),
+            last: now,
+        };
+        table.put(whose, count);
+        count.failures
+    }
+
+    /// How many failures of `whose` this node has seen.
+    pub(super) fn seen(&self, whose: &Whose, settings: &Settings, now: Instant) -> u32 {
+        let table = self.lock();
+        let count = table.get(whose).filter(|count| is_fresh(**count, settings, now));
+        count.map_or(0, |count| count.failures)
+    }
+
+    /// The leader counts `total` failures of `whose` on all nodes.
+    pub(super) fn learn(&self, whose: Whose, total: u32) {
+        let mut table = self.lock();
+        if let Some(count) = table.get(&whose).copied() {
+            let elsewhere = total.saturating_sub(count.failures);
+            table.put(whose, Count { elsewhere, ..count });
         }
     }
 
+    /// Forgets the failures of `whose`.
+    pub(super) fn forget(&self, whose: &Whose) {
+        self.lock().remove(whose);
+    }
+
     /// A login held: the account starts anew; the address is forgiven one failure, not all, or an account of one's
-    /// own would pay for guesses at others.
-    pub fn forgive(&self, claimed: &str, from: IpAddr) {
+    /// own would pay for guesses at others. Whether there was anything to forgive the account.
+    pub(super) fn forgive(&self, claimed: &str, from: IpAddr) -> bool {
         let mut table = self.lock();
-        table.remove(&Whose::account(claimed));
+        let had = table.remove(&Whose::account(claimed)).is_some();
         let address = Whose::address(from);
-        if let Some(count) = table.get(&address) {
+        if let Some(count) = table.get(&address).copied() {
             match count.failures {
-                0 | 1 => table.remove(&address),
+                0 | 1 => {
+                    table.remove(&address);
+                }
                 failures => table.put(
                     address,
                     Count {
@@ -125,15 +130,21 @@ impl Failures {
                 ),
             }
         }
+        had
     }
+}
+
+fn is_fresh(count: Count, settings: &Settings, now: Instant) -> bool {
+    now.duration_since(count.last) < Duration::from_secs(settings.login_memory_seconds.into())
 }
 
 /// Doubles with each failure, up to the maximum; forgotten after the memory.
 fn earned(count: Count, settings: &Settings, now: Instant) -> Duration {
-    if now.duration_since(count.last) >= Duration::from_secs(settings.login_memory_seconds.into()) {
+    if !is_fresh(count, settings, now) {
         return Duration::ZERO;
     }
-    let doublings = count.failures.saturating_sub(1).min(31);
+    let failures = count.failures.saturating_add(count.elsewhere);
+    let doublings = failures.saturating_sub(1).min(31);
     let millis = u64::from(settings.login_delay_millis) << doublings;
     Duration::from_millis(millis.min(settings.login_delay_max_millis.into()))
 }
@@ -142,6 +153,13 @@ fn earned(count: Count, settings: &Settings, now: Instant) -> Duration {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    impl Failures {
+        fn both(&self, claimed: &str, from: IpAddr, settings: &Settings, now: Instant) {
+            self.record(Whose::address(from), settings, now);
+            self.record(Whose::account(claimed), settings, now);
+        }
+    }
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
@@ -152,7 +170,7 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..8 {
             seen.push(failures.delay("alice", HERE, &settings, now).as_millis());
-            failures.record("alice", HERE, &settings, now);
+            failures.both("alice", HERE, &settings, now);
         }
         assert_eq!(seen, [0, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
     }
@@ -160,7 +178,7 @@ mod tests {
     #[test]
     fn an_account_is_protected_from_many_addresses_and_an_address_pays_for_many_accounts() {
         let (failures, settings, now) = (Failures::default(), Settings::default(), Instant::now());
-        failures.record("alice", HERE, &settings, now);
+        failures.both("alice", HERE, &settings, now);
         for (claimed, from, millis) in [
             ("alice", THERE, 500),
             ("bob", HERE, 500),
@@ -176,7 +194,7 @@ mod tests {
     fn a_login_that_holds_clears_the_account_but_not_all_of_the_address() {
         let (failures, settings, now) = (Failures::default(), Settings::default(), Instant::now());
         for _ in 0..3 {
-            failures.record("alice", HERE, &settings, now);
+            failures.both("alice", HERE, &settings, now);
         }
         failures.forgive("alice", HERE);
         assert_eq!(failures.delay("alice", THERE, &settings, now), Duration::ZERO);
@@ -186,10 +204,10 @@ mod tests {
     #[test]
     fn failures_are_forgotten_after_the_memory() {
         let (failures, settings, now) = (Failures::default(), Settings::default(), Instant::now());
-        failures.record("alice", HERE, &settings, now);
+        failures.both("alice", HERE, &settings, now);
         let later = now + Duration::from_secs(900);
         assert_eq!(failures.delay("alice", HERE, &settings, later), Duration::ZERO);
-        failures.record("alice", HERE, &settings, later);
+        failures.both("alice", HERE, &settings, later);
         assert_eq!(
             failures.delay("alice", HERE, &settings, later),
             Duration::from_millis(500)
@@ -199,8 +217,8 @@ mod tests {
     #[test]
     fn an_ipv6_peer_counts_by_its_network_and_a_mapped_one_as_ipv4() {
         let (failures, settings, now) = (Failures::default(), Settings::default(), Instant::now());
-        failures.record("a", "2001:db8::1".parse().unwrap(), &settings, now);
-        failures.record("b", "::ffff:192.0.2.1".parse().unwrap(), &settings, now);
+        failures.both("a", "2001:db8::1".parse().unwrap(), &settings, now);
+        failures.both("b", "::ffff:192.0.2.1".parse().unwrap(), &settings, now);
         for from in ["2001:db8::ffff:1", "192.0.2.1"] {
             let delay = failures.delay("c", from.parse().unwrap(), &settings, now);
             assert_eq!(delay, Duration::from_millis(500), "{from}");
@@ -208,12 +226,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded() {
+    fn failures_seen_elsewhere_count_for_the_delay_and_not_as_seen_here() {
         let (failures, settings, now) = (Failures::default(), Settings::default(), Instant::now());
-        for number in 0..FAILURES_MAX as u32 {
-            failures.record(&number.to_string(), IpAddr::V4(number.into()), &settings, now);
-        }
-        let table = failures.table.lock().unwrap();
-        assert!(table.young.len() + table.old.len() <= FAILURES_MAX);
+        let whose = Whose::address(HERE);
+        assert_eq!(failures.record(whose.clone(), &settings, now), 1);
+        failures.learn(whose.clone(), 4);
+        assert_eq!(failures.delay("x", HERE, &settings, now), Duration::from_secs(4));
+        assert_eq!(failures.seen(&whose, &settings, now), 1);
+        failures.forget(&whose);
+        failures.learn(whose.clone(), 4);
+        assert_eq!(failures.delay("x", HERE, &settings, now), Duration::ZERO);
     }
 }

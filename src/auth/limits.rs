@@ -32,3 +32,9 @@ pub const HASH_MEMORY_KIB: u32 = 19 * 1024;
 pub const HASH_PASSES: u32 = 2;
 /// Lanes of a new hash.
 pub const HASH_LANES: u32 = 1;
+/// Addresses from which accounts signed in, that are remembered.
+pub const KNOWN_MAX: usize = 50_000;
+/// Seconds that they are.
+pub const KNOWN_SECONDS: u64 = 24 * 3600;
+/// The longest that the answer to a failed login waits for the leader's count, besides its delay.
+pub const TALLY_WAIT: std::time::Duration = std::time::Duration::from_secs(1);

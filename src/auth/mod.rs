@@ -3,36 +3,44 @@
 //! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
 
 pub mod algorithms;
+pub mod bans;
 mod certificates;
+pub mod change;
 pub mod delay;
 pub mod host_identity;
+mod hours;
 pub mod judge;
 pub mod keys;
 pub mod limits;
 pub mod password;
 mod pool;
 mod proofs;
+pub mod rules;
+mod table;
+pub mod throttle;
 mod verified;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::catalog::{Proofs, View, ViewSource};
+use crate::catalog::{AgeSource, Proofs, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
+pub use bans::{Bans, LatestBans};
+pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
 pub use host_identity::{HostIdentity, parse_host_certificate};
-pub use judge::judge;
+pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key, parse_users_key};
 pub use password::hash_password;
-pub use proofs::{Missing, Proven};
+pub use proofs::{Joined, Missing};
 
-use delay::Failures;
 use pool::{Answer, Pool};
+use throttle::{Alone, KeptOut, Leader, Proof, Throttle};
 use verified::Verified;
 
 /// Why nobody was let in. For the journal and the log, never for the peer, who sees one reply for all.
@@ -79,48 +87,103 @@ struct Inner {
     clock: Clock,
     pool: Pool,
     verified: Verified,
-    failures: Failures,
+    throttle: Throttle,
     /// Hashed for accounts that do not exist or have no password, so that they cost the same.
     dummy: String,
+    /// How a password that an account gives itself gets into the catalog.
+    changes: OnceLock<Arc<dyn ChangeOwnPassword>>,
+    /// How long ago a leader was confirmed; unset: not known, and nobody is refused for it.
+    confirmed: OnceLock<AgeSource>,
 }
 
 impl Authenticator {
-    /// Starts the hashing threads.
+    /// Starts the hashing threads; failures are counted by this node alone.
     pub fn new(views: ViewSource, clock: Clock) -> Result<Self, AuthenticatorError> {
+        Self::led(views, clock, Arc::new(Alone))
+    }
+
+    /// Starts the hashing threads; failures are counted by `leader`.
+    pub fn led(views: ViewSource, clock: Clock, leader: Arc<dyn Leader>) -> Result<Self, AuthenticatorError> {
         let random: [u8; 16] = password::random().map_err(AuthenticatorError)?;
         let dummy = hash_password(&format!("{:032x}", u128::from_le_bytes(random))).map_err(AuthenticatorError)?;
         Ok(Self {
             inner: Arc::new(Inner {
+                throttle: Throttle::new(views.clone(), clock.clone(), leader),
                 views,
                 clock,
                 pool: Pool::start().map_err(AuthenticatorError)?,
                 verified: Verified::new().map_err(AuthenticatorError)?,
-                failures: Failures::default(),
                 dummy: dummy.0,
+                changes: OnceLock::new(),
+                confirmed: OnceLock::new(),
             }),
         })
     }
 
-    /// How long a peer has to wait before its next try is looked at, for what failed before.
-    pub fn delay(&self, claimed: &str, from: IpAddr) -> Duration {
-        let settings = (self.inner.views)().settings();
-        self.inner.failures.delay(claimed, from, &settings, Instant::now())
+    /// From now on accounts can change their own passwords, through `port`; the first that is given stays.
+    pub fn change_passwords_through(&self, port: Arc<dyn ChangeOwnPassword>) {
+        let _ = self.inner.changes.set(port);
     }
 
-    /// Verifies a password for the account that the peer claims. Waits out [`delay`](Self::delay) first. Unknown,
-    /// disabled, expired and foreign accounts cost one hash like all others.
+    /// From now on nobody is let in while `confirmed` is above the settings' `staleness_max_seconds`; the first that
+    /// is given stays.
+    pub fn refuse_when_older(&self, confirmed: AgeSource) {
+        let _ = self.inner.confirmed.set(confirmed);
+    }
+
+    /// Refused where this node has not heard of a confirmed leader for too long. Every way in asks.
+    pub fn fresh(&self) -> Result<(), Refused> {
+        let Some(confirmed) = self.inner.confirmed.get() else {
+            return Ok(());
+        };
+        match (self.inner.views)().stale(confirmed()) {
+            Some(reason) => Err(Refused::because(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// How long a peer has to wait before its next try is looked at, for what failed before.
+    pub fn delay(&self, claimed: &str, from: IpAddr) -> Duration {
+        self.inner.throttle.delay(claimed, from)
+    }
+
+    /// [`prove_password`](Self::prove_password) for a protocol in which a password cannot be changed: one that must
+    /// be is refused.
     pub async fn password(
         &self,
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
     ) -> Result<Principal, Refused> {
+        match self.prove_password(claimed, password, from).await? {
+            Proven::SignedIn(principal) => Ok(principal),
+            Proven::MustChange { reason, .. } => Err(Refused { reason }),
+        }
+    }
+
+    /// Verifies a password for the account that the peer claims. Waits out [`delay`](Self::delay) first. Unknown,
+    /// disabled, expired and foreign accounts cost one hash like all others.
+    pub async fn prove_password(
+        &self,
+        claimed: &str,
+        password: Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<Proven, Refused> {
+        let throttle = &self.inner.throttle;
+        let keeps_out = || throttle.keeps_out(claimed, from, Proof::Password);
+        if let Some(KeptOut::AtOnce(reason)) = keeps_out() {
+            return Err(Refused { reason });
+        }
         tokio::time::sleep(self.delay(claimed, from)).await;
-        let result = self.check_password(claimed, password, from).await;
-        let settings = (self.inner.views)().settings();
+        let checked = self.check_password(claimed, password, from).await;
+        // Asked again: much may have failed elsewhere while this try waited.
+        let result = match keeps_out() {
+            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => Err(Refused { reason }),
+            None => checked,
+        };
         match &result {
-            Ok(_) => self.inner.failures.forgive(claimed, from),
-            Err(_) => self.inner.failures.record(claimed, from, &settings, Instant::now()),
+            Ok(_) => throttle.held(claimed, from),
+            Err(_) => throttle.failed(claimed, from).await,
         }
         result
     }
@@ -130,7 +193,7 @@ impl Authenticator {
         claimed: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Principal, Refused> {
+    ) -> Result<Proven, Refused> {
         let inner = &self.inner;
         let too_long = password.len() > limits::PASSWORD_BYTES_MAX;
         let stored = stored_hash(&(inner.views)(), claimed);
@@ -168,18 +231,24 @@ impl Authenticator {
         if too_long || !matches {
             return Err(Refused::because("the password is wrong"));
         }
-        judge::standing(&account.spec, from, inner.clock.now()).map_err(Refused::because)?;
+        let now = inner.clock.now();
+        self.fresh()?;
+        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
         if account.spec.proofs == Proofs::Key {
             return Err(Refused::because(
                 "the account signs in by key, passwords are not looked at",
             ));
         }
         inner.verified.insert(claimed, &hash, &password, Instant::now());
-        Ok(Principal {
+        let principal = Principal {
             account: account.name.clone(),
             credential: Credential::Password {
                 hash_digest: password::digest(&hash),
             },
+        };
+        Ok(match rules::must_change(&view, account, now) {
+            None => Proven::SignedIn(principal),
+            Some(reason) => Proven::MustChange { principal, reason },
         })
     }
 }

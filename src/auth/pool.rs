@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::limits::{VERIFY_QUEUE_MAX, VERIFY_QUEUE_PER_ADDRESS_MAX, VERIFY_THREADS};
 use super::password;
+use crate::catalog::PasswordHash;
 
 /// What came of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,19 @@ pub(super) enum Answer {
 
 struct Job {
     password: Zeroizing<Vec<u8>>,
-    hash: String,
-    answer: oneshot::Sender<bool>,
+    work: Work,
+}
+
+enum Work {
+    /// Compare with a stored hash.
+    Verify {
+        hash: String,
+        answer: oneshot::Sender<bool>,
+    },
+    /// Make a hash to store.
+    Hash {
+        answer: oneshot::Sender<Result<PasswordHash, String>>,
+    },
 }
 
 /// Jobs by address; addresses take turns.
@@ -91,22 +103,37 @@ impl Pool {
     /// Verifies on one of the threads.
     pub(super) async fn verify(&self, from: IpAddr, password: Zeroizing<Vec<u8>>, hash: String) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let job = Job { password, hash, answer };
-        let taken = self
-            .shared
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(from, job);
-        if !taken {
+        if !self.submit(from, password, Work::Verify { hash, answer }) {
             return Answer::Busy;
         }
-        self.shared.arrived.notify_one();
         match answered.await {
             Ok(true) => Answer::Matches,
             Ok(false) => Answer::Differs,
             Err(_) => Answer::Busy,
         }
+    }
+
+    /// Hashes a new password on one of the threads; `None`: the queue is full.
+    pub(super) async fn hash(
+        &self,
+        from: IpAddr,
+        password: Zeroizing<Vec<u8>>,
+    ) -> Option<Result<PasswordHash, String>> {
+        let (answer, answered) = oneshot::channel();
+        if !self.submit(from, password, Work::Hash { answer }) {
+            return None;
+        }
+        answered.await.ok()
+    }
+
+    fn submit(&self, from: IpAddr, password: Zeroizing<Vec<u8>>, work: Work) -> bool {
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = queue.push(from, Job { password, work });
+        drop(queue);
+        if taken {
+            self.shared.arrived.notify_one();
+        }
+        taken
     }
 }
 
@@ -131,12 +158,17 @@ fn work(shared: &Shared) {
                 }
             }
         };
-        // Nobody waits any more: the peer went away.
-        if job.answer.is_closed() {
-            continue;
+        // Where nobody waits any more, the peer went away.
+        match job.work {
+            Work::Verify { hash, answer } if !answer.is_closed() => {
+                let _ = answer.send(password::matches(&job.password, &hash));
+            }
+            Work::Hash { answer } if !answer.is_closed() => {
+                let text = std::str::from_utf8(&job.password).map_err(|_| "the password is no text".to_owned());
+                let _ = answer.send(text.and_then(password::hash_password));
+            }
+            Work::Verify { .. } | Work::Hash { .. } => {}
         }
-        let matches = password::matches(&job.password, &job.hash);
-        let _ = job.answer.send(matches);
     }
 }
 
@@ -148,8 +180,17 @@ mod tests {
     fn job(name: &str) -> Job {
         Job {
             password: Zeroizing::new(Vec::new()),
-            hash: name.to_owned(),
-            answer: oneshot::channel().0,
+            work: Work::Verify {
+                hash: name.to_owned(),
+                answer: oneshot::channel().0,
+            },
+        }
+    }
+
+    fn name_of(job: Job) -> String {
+        match job.work {
+            Work::Verify { hash, .. } => hash,
+            Work::Hash { .. } => String::new(),
         }
     }
 
@@ -161,7 +202,7 @@ mod tests {
             assert!(queue.push(flood, job(name)));
         }
         assert!(queue.push(other, job("b1")));
-        let order: Vec<String> = std::iter::from_fn(|| queue.pop()).map(|job| job.hash).collect();
+        let order: Vec<String> = std::iter::from_fn(|| queue.pop()).map(name_of).collect();
         assert_eq!(order, ["a1", "b1", "a2", "a3"]);
         assert_eq!(queue.count, 0);
         assert!(queue.waiting.is_empty());

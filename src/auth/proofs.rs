@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use russh::keys::{Certificate, PublicKey};
 
 use super::judge::{self, Scene};
+use super::throttle::{KeptOut, Proof};
 use super::{Authenticator, Refused, certificates, keys};
 use crate::catalog::{Proofs, View};
 use crate::ids::Name;
@@ -15,7 +16,7 @@ use crate::session::{CertifiedKey, Credential, Principal};
 
 /// How far a login has come with one more proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proven {
+pub enum Joined {
     /// All that the account asks for.
     Enough(Principal),
     /// Not yet: this much, and what is missing.
@@ -35,12 +36,14 @@ impl Authenticator {
     /// Whether this public key lets the claimed account in through `service`. The caller has verified, or will verify,
     /// the signature: for an offer without a signature a principal means only that signing is worth while.
     pub fn key(&self, claimed: &str, key: &PublicKey, service: &Name, from: IpAddr) -> Result<Principal, Refused> {
+        self.keeps_out(claimed, from)?;
         let view = (self.inner.views)();
         let scene = self.scene(&view, service, from);
         let credential = Credential::Key {
             key: keys::admit(key, scene.takes_dsa()).map_err(Refused::because)?,
             fingerprint: keys::fingerprint(key),
         };
+        self.fresh()?;
         admitted(&scene, claimed, credential)
     }
 
@@ -53,9 +56,11 @@ impl Authenticator {
         service: &Name,
         from: IpAddr,
     ) -> Result<Principal, Refused> {
+        self.keeps_out(claimed, from)?;
         let certified: CertifiedKey = certificates::read(certificate).map_err(Refused::because)?;
         let view = (self.inner.views)();
         let scene = self.scene(&view, service, from);
+        self.fresh()?;
         admitted(&scene, claimed, Credential::Certificate(Box::new(certified)))
     }
 
@@ -74,7 +79,7 @@ impl Authenticator {
         new: Principal,
         service: &Name,
         from: IpAddr,
-    ) -> Result<Proven, Refused> {
+    ) -> Result<Joined, Refused> {
         let view = (self.inner.views)();
         let scene = self.scene(&view, service, from);
         let account = view
@@ -90,7 +95,8 @@ impl Authenticator {
             }
             Some(before) => Credential::Both(Box::new((before.credential.clone(), new.credential))),
         };
-        judge::standing(&account.spec, from, scene.now).map_err(Refused::because)?;
+        self.fresh()?;
+        judge::may_sign_in(&view, account, from, scene.now).map_err(Refused::because)?;
         scene
             .credential_holds(&account.name, &account.spec, &credential)
             .map_err(Refused::because)?;
@@ -99,16 +105,23 @@ impl Authenticator {
             credential,
         };
         match judge::enough(account.spec.proofs, &proven.credential) {
-            Ok(()) => Ok(Proven::Enough(proven)),
+            Ok(()) => Ok(Joined::Enough(proven)),
             Err(_) if account.spec.proofs == Proofs::PasswordAndKey => {
                 let missing = if proven.credential.has_key() {
                     Missing::Password
                 } else {
                     Missing::Key
                 };
-                Ok(Proven::Partly(proven, missing))
+                Ok(Joined::Partly(proven, missing))
             }
             Err(reason) => Err(Refused::because(reason)),
+        }
+    }
+
+    fn keeps_out(&self, claimed: &str, from: IpAddr) -> Result<(), Refused> {
+        match self.inner.throttle.keeps_out(claimed, from, Proof::Key) {
+            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => Err(Refused { reason }),
+            None => Ok(()),
         }
     }
 
@@ -135,7 +148,7 @@ fn admitted(scene: &Scene<'_>, claimed: &str, credential: Credential) -> Result<
     scene
         .credential_holds(&account.name, &account.spec, &credential)
         .map_err(Refused::because)?;
-    judge::standing(&account.spec, scene.from, scene.now).map_err(Refused::because)?;
+    judge::may_sign_in(scene.view, account, scene.from, scene.now).map_err(Refused::because)?;
     Ok(Principal {
         account: account.name.clone(),
         credential,

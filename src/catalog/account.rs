@@ -95,6 +95,19 @@ pub struct PasswordState {
     pub former: Vec<PasswordHash>,
 }
 
+impl PasswordState {
+    /// The state with a new password set at `now` in place of `before`; of the former ones `kept` stay.
+    #[must_use]
+    pub fn renewed(&self, before: Option<&PasswordHash>, now: UnixMillis, kept: u32) -> Self {
+        let former = before.into_iter().chain(&self.former);
+        Self {
+            must_change: false,
+            changed_at: Some(now),
+            former: former.take(kept as usize).cloned().collect(),
+        }
+    }
+}
+
 /// An argon2id hash in PHC string form (`$argon2id$v=19$...`); never the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub String);

@@ -4,6 +4,10 @@
 //! left to `access`.
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::hybrid::LazyStateID;
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::nfa::thompson;
+use regex_automata::{Anchored, Input};
 
 use super::limits::{PATTERN_BYTES_MAX, PATTERN_NESTING_MAX, PATTERN_PROGRAM_BYTES_MAX};
 
@@ -47,20 +51,11 @@ impl Pattern {
                 source.len()
             ));
         }
-        let expression = match syntax {
-            Syntax::Regex => {
-                // Alone first: `a)(b` is no expression, though it would be one between our brackets.
-                build(source, scope)?;
-                format!("^(?:{source})$")
-            }
-            Syntax::Glob => globset::GlobBuilder::new(source)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|error| format!("is no glob: {}", error.kind()))?
-                .regex()
-                .to_owned(),
-        };
+        if syntax == Syntax::Regex {
+            // Alone first: `a)(b` is no expression, though it would be one between our brackets.
+            build(source, scope)?;
+        }
+        let expression = expression(syntax, source)?;
         Ok(Self {
             syntax,
             scope,
@@ -74,6 +69,44 @@ impl Pattern {
         self.compiled.is_match(bytes)
     }
 
+    /// How the pattern can go on after each of `prefixes`: `None` where nothing that begins so matches; two that are
+    /// equal are gone on with by the same endings. The whole is `None` where that cannot be told within
+    /// [`PATTERN_PROGRAM_BYTES_MAX`]. Compiles the pattern anew: for rare questions.
+    pub fn continued<const N: usize>(&self, prefixes: [&[u8]; N]) -> Option<[Option<Continuation>; N]> {
+        let syntax = regex_automata::util::syntax::Config::new()
+            .unicode(false)
+            .utf8(false)
+            .dot_matches_new_line(true)
+            .case_insensitive(self.scope == Scope::FileName)
+            .nest_limit(PATTERN_NESTING_MAX);
+        let nfa = thompson::Compiler::new()
+            .syntax(syntax)
+            .configure(
+                thompson::Config::new()
+                    .utf8(false)
+                    .nfa_size_limit(Some(PATTERN_PROGRAM_BYTES_MAX)),
+            )
+            .build(&expression(self.syntax, &self.source).ok()?)
+            .ok()?;
+        let config = DFA::config().cache_capacity(4 * PATTERN_PROGRAM_BYTES_MAX);
+        let automaton = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
+        let mut cache = automaton.create_cache();
+        let mut continued = [None; N];
+        for (prefix, continued) in prefixes.iter().zip(&mut continued) {
+            let begin = Input::new(*prefix).anchored(Anchored::Yes);
+            let mut state = automaton.start_state_forward(&mut cache, &begin).ok()?;
+            for byte in *prefix {
+                state = automaton.next_state(&mut cache, state, *byte).ok()?;
+            }
+            if state.is_quit() || state.is_unknown() {
+                return None;
+            }
+            *continued = (!state.is_dead()).then_some(Continuation(state));
+        }
+        // Once the cache was cleared, the same name may stand for another state.
+        (cache.clear_count() == 0).then_some(continued)
+    }
+
     /// How it is written.
     pub fn syntax(&self) -> Syntax {
         self.syntax
@@ -82,6 +115,23 @@ impl Pattern {
     /// As it was written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+}
+
+/// Where a pattern stands after some bytes; only good for being compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Continuation(LazyStateID);
+
+/// The regular expression of the whole.
+fn expression(syntax: Syntax, source: &str) -> Result<String, String> {
+    match syntax {
+        Syntax::Regex => Ok(format!("^(?:{source})$")),
+        Syntax::Glob => globset::GlobBuilder::new(source)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map(|glob| glob.regex().to_owned())
+            .map_err(|error| format!("is no glob: {}", error.kind())),
     }
 }
 
@@ -158,6 +208,28 @@ mod tests {
         check(Regex, Path, "/a|/b", b"/b", true);
         check(Regex, Path, "/a|/b", b"/bc", false);
         check(Regex, FileName, r".*\.exe", b"x\xff\n.EXE", true);
+    }
+
+    #[test]
+    fn a_pattern_says_how_it_goes_on_below_a_folder() {
+        use Syntax::{Glob, Regex};
+        // Whether it can match below the first and the second, and whether alike.
+        let check = |syntax, source: &str, one: &str, other: &str, expected: (bool, bool, bool)| {
+            let pattern = Pattern::parse(syntax, Scope::Path, source).unwrap();
+            let [first, second] = pattern.continued([one.as_bytes(), other.as_bytes()]).unwrap();
+            let found = (first.is_some(), second.is_some(), first == second);
+            assert_eq!(found, expected, "{source} below {one} and {other}");
+        };
+        check(Glob, "/out/*.pdf", "/in/a/", "/in/b/", (false, false, true));
+        check(Glob, "/out/*.pdf", "/out/", "/in/", (true, false, false));
+        check(Glob, "/out/*.pdf", "/out/deep/", "/in/", (false, false, true));
+        check(Glob, "/**/*.exe", "/in/a/", "/in/b/c/", (true, true, true));
+        check(Glob, "/in/**/*.exe", "/in/a/", "/in/b/c/", (true, true, true));
+        check(Glob, "/in/**/*.exe", "/in/a/", "/out/b/", (true, false, false));
+        check(Glob, "/in/*/*.exe", "/in/a/", "/in/a/b/", (true, false, false));
+        check(Regex, "/in/[a-f]+/x", "/in/abc/", "/in/xyz/", (true, false, false));
+        check(Regex, "/in/.*", "/in/abc/", "/in/xyz/", (true, true, true));
+        check(Regex, ".*secret.*", "/in/", "/in/secret/", (true, true, false));
     }
 
     #[test]

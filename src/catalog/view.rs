@@ -1,6 +1,7 @@
 //! The view: an immutable picture of the catalog at a revision, shared by everybody who reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use imbl::OrdMap;
 
@@ -147,6 +148,9 @@ pub type Shelf<T> = OrdMap<Name, Arc<Object<T>>>;
 /// Gives the latest applied view; read at each use.
 pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
 
+/// Gives how long ago a quorum last confirmed a leader to this node.
+pub type AgeSource = Arc<dyn Fn() -> Duration + Send + Sync>;
+
 /// The catalog at a revision. Cloning is O(1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one shelf a kind, named as the kind")]
@@ -181,6 +185,20 @@ impl View {
             .get(super::settings::SETTINGS_NAME)
             .map(|object| object.spec.clone())
             .unwrap_or_default()
+    }
+
+    /// Why nothing may be done with this view, where a leader was confirmed `age` ago: it is older than the settings
+    /// allow.
+    pub fn stale(&self, age: Duration) -> Option<String> {
+        let settings = self.settings.get(super::settings::SETTINGS_NAME)?;
+        let max = Duration::from_secs(settings.spec.staleness_max_seconds?.into());
+        (age > max).then(|| {
+            format!(
+                "this node has had no confirmed leader for {} s, over the limit of {} s; use another node",
+                age.as_secs(),
+                max.as_secs()
+            )
+        })
     }
 
     /// An object of any kind, with its content in the form of all kinds.

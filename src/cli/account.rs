@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::account_grant::GrantCommand;
 use super::account_key::KeyCommand;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
+use super::grant::{GrantCommand, Granted};
 use super::input::{OrNone, PasswordArgs};
+use super::mount::MountCommand;
 use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
+use super::restriction::RestrictionArgs;
 use super::{Context, input};
 use crate::catalog::Kind;
 
@@ -34,6 +36,7 @@ impl Noun for Account {
         ("ENABLED", "spec.enabled"),
         ("PASSWORD", "spec.password_set"),
         ("KEYS", "spec.keys"),
+        ("GROUPS", "spec.groups"),
         ("STORAGE", "spec.home.storage"),
         ("FOLDER", "spec.home.folder"),
         ("EXPIRES", "spec.expires_at"),
@@ -50,6 +53,35 @@ impl Settable for Account {
 impl Switched for Account {
     const ENABLE: &'static str = "Let an account sign in again";
     const DISABLE: &'static str = "Shut an account out: its sessions are closed on every node";
+}
+
+impl Granted for Account {
+    const BY_MOUNT: bool = true;
+}
+
+/// What must be proven to sign in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ProofsArg {
+    /// A password or a key
+    Any,
+    /// A password; keys are not looked at
+    Password,
+    /// A key; passwords are not looked at
+    Key,
+    /// Both, in either order
+    #[value(name = "password+key")]
+    PasswordAndKey,
+}
+
+impl ProofsArg {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Password => "password",
+            Self::Key => "key",
+            Self::PasswordAndKey => "password+key",
+        }
+    }
 }
 
 /// What only accounts can do.
@@ -74,9 +106,12 @@ pub enum AccountOwn {
     /// Public keys that let an account in
     #[command(subcommand, display_order = 20)]
     Key(KeyCommand),
-    /// What an account may do below which path
+    /// Folders that an account sees besides its home
     #[command(subcommand, display_order = 21)]
-    Grant(GrantCommand),
+    Mount(MountCommand<Account>),
+    /// What an account may do below which path
+    #[command(subcommand, display_order = 22)]
+    Grant(GrantCommand<Account>),
 }
 
 /// What can be set of an account.
@@ -102,6 +137,23 @@ pub struct AccountArgs {
     /// When it ends: a time (2027-01-31T12:00:00Z), a time from now (30d), or `none`
     #[arg(long, value_name = "TIME", value_parser = input::moment)]
     expires: Option<OrNone<String>>,
+    /// What must be proven to sign in
+    #[arg(long, value_name = "PROOFS")]
+    proofs: Option<ProofsArg>,
+    /// Make it change its password when it signs in next (true or false)
+    #[arg(long, value_name = "BOOL")]
+    password_must_change: Option<bool>,
+    /// A group that it is a member of, the more important one first; can be repeated; `none` for none
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// A role whose grants it has; can be repeated; `none` for none
+    #[arg(long = "role", value_name = "NAME")]
+    roles: Vec<String>,
+    /// A name in certificates that lets it in, instead of its own; can be repeated; `none` for its own
+    #[arg(long = "principal", value_name = "TEXT")]
+    principals: Vec<String>,
+    #[command(flatten)]
+    restrictions: RestrictionArgs,
 }
 
 impl Given for AccountArgs {
@@ -117,6 +169,12 @@ impl Given for AccountArgs {
         put(&mut fields, "sources", input::listed(&self.source));
         put(&mut fields, "sessions_max", self.sessions_max.map(|max| json!(max.0)));
         put(&mut fields, "expires_at", self.expires.map(|expires| json!(expires.0)));
+        put(&mut fields, "proofs", self.proofs.map(ProofsArg::word));
+        put(&mut fields, "password_must_change", self.password_must_change);
+        put(&mut fields, "groups", input::listed(&self.groups));
+        put(&mut fields, "roles", input::listed(&self.roles));
+        put(&mut fields, "principals", input::listed(&self.principals));
+        fields.extend(self.restrictions.given(whose)?);
         let mut home = Fields::new();
         put(&mut home, "storage", self.home_storage);
         put(&mut home, "folder", self.home_folder);
@@ -145,6 +203,7 @@ impl Run for AccountOwn {
                 noun::patch::<Account>(context, &one.name, given, &write, said).await
             }
             Self::Key(command) => command.run(context).await,
+            Self::Mount(command) => command.run(context).await,
             Self::Grant(command) => command.run(context).await,
         }
     }

@@ -5,19 +5,14 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use super::client::{Reply, encoded};
+use super::client::{REQUEST_ID, encoded};
 use super::error::{CliError, Exit};
+use super::limits;
 use super::output::{self, Column, Format};
+use super::place::Reply;
 use crate::admin::border;
 use crate::catalog::Kind;
 use crate::ids::Name;
-
-/// How often a change is repeated that somebody else's change came before.
-const STALE_TRIES_MAX: usize = 5;
-/// Objects asked for at a time.
-const PAGE: usize = 1_000;
-/// Pages of one list.
-const PAGES_MAX: usize = 10_000;
 
 /// Options of every change.
 #[derive(Debug, Clone, Default, Args)]
@@ -28,9 +23,33 @@ pub struct WriteArgs {
     /// How long to wait, in seconds (1 to 60)
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60), requires = "wait")]
     pub wait_timeout: u64,
+    /// The id of an earlier try whose outcome is unknown: the change is made once at most
+    #[arg(long, value_name = "ID", value_parser = request_id_text)]
+    request_id: Option<String>,
+    /// Refuse (exit code 3) unless the object's last change is this revision
+    #[arg(long, value_name = "REVISION")]
+    if_revision: Option<u64>,
 }
 
 impl WriteArgs {
+    /// The headers that name the request, and the revision that it expects unless `precondition` says so itself.
+    pub fn headers(
+        &self,
+        precondition: Option<(&'static str, String)>,
+    ) -> Result<Vec<(&'static str, String)>, CliError> {
+        let id = match &self.request_id {
+            Some(id) => id.clone(),
+            None => new_request_id()?,
+        };
+        let given = self.if_revision.map(|revision| ("if-match", format!("\"{revision}\"")));
+        Ok(precondition.or(given).into_iter().chain([(REQUEST_ID, id)]).collect())
+    }
+
+    /// Whether a change that came too late may be made anew.
+    fn may_begin_again(&self) -> bool {
+        self.request_id.is_none() && self.if_revision.is_none()
+    }
+
     fn query(&self) -> String {
         if self.wait {
             format!("?wait=enforced&timeout={}s", self.wait_timeout)
@@ -38,6 +57,18 @@ impl WriteArgs {
             String::new()
         }
     }
+}
+
+fn request_id_text(text: &str) -> Result<String, String> {
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("a request id has 32 hexadecimal digits, as the message that named it".to_owned())
+}
+
+fn new_request_id() -> Result<String, CliError> {
+    let id = border::random::<16>().map_err(CliError::failed)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(id)))
 }
 
 /// An object's name, refused before anything is sent where it can't be one.
@@ -60,10 +91,10 @@ pub async fn get(context: &Context, kind: Kind, name: &str) -> Result<Reply, Cli
 pub async fn all(context: &Context, kind: Kind) -> Result<Vec<Value>, CliError> {
     let mut objects = Vec::new();
     let mut after = String::new();
-    for _ in 0..PAGES_MAX {
+    for _ in 0..limits::PAGES_MAX {
         let reply = context
             .client
-            .get(&format!("/api/v1/{}?limit={PAGE}{after}", kind.word()))
+            .get(&format!("/api/v1/{}?limit={}{after}", kind.word(), limits::PAGE))
             .await?;
         objects.extend(reply.body["objects"].as_array().cloned().unwrap_or_default());
         match reply.body["next"].as_str() {
@@ -93,7 +124,8 @@ pub async fn create(
     spec: Value,
     write: &WriteArgs,
 ) -> Result<Value, CliError> {
-    put(context, kind, name, spec, write, ("if-none-match", "*".to_owned())).await
+    let new = ("if-none-match", "*".to_owned());
+    put(context, kind, name, spec, write, new).await
 }
 
 /// Reads an object, changes its spec, and writes it back; begins again when somebody else was faster.
@@ -110,9 +142,16 @@ pub async fn modify(
         let Reply { etag, body } = get(context, kind, name).await?;
         let mut spec = body["spec"].clone();
         change(&mut spec)?;
+        if let Some(revision) = write.if_revision
+            && etag.as_deref() != Some(format!("\"{revision}\"").as_str())
+        {
+            let found = etag.unwrap_or_default();
+            let message = format!("{} `{name}` is at revision {found}, not {revision}", kind.word());
+            return Err(CliError::new(Exit::Precondition, message));
+        }
         let etag = etag.ok_or_else(|| CliError::failed("the node answered without an ETag"))?;
         match put(context, kind, name, spec, write, ("if-match", etag)).await {
-            Err(error) if error.status == Some(412) && tries < STALE_TRIES_MAX => {}
+            Err(error) if error.status == Some(412) && write.may_begin_again() && tries < limits::STALE_TRIES_MAX => {}
             answer => return answer,
         }
     }
@@ -146,7 +185,7 @@ async fn put(
     write: &WriteArgs,
     precondition: (&'static str, String),
 ) -> Result<Value, CliError> {
-    let headers = [precondition, request_id()?];
+    let headers = write.headers(Some(precondition))?;
     let path = path(kind, name) + &write.query();
     let body = json!({ "spec": spec });
     Ok(context
@@ -161,7 +200,7 @@ pub async fn delete(context: &Context, kind: Kind, name: &str, write: &WriteArgs
     let path = path(kind, name) + &write.query();
     let answer = context
         .client
-        .send(Method::DELETE, &path, &[request_id()?], None)
+        .send(Method::DELETE, &path, &write.headers(None)?, None)
         .await?;
     Ok(answer.body)
 }
@@ -171,15 +210,9 @@ pub async fn apply(context: &Context, body: &Value, write: &WriteArgs) -> Result
     let path = format!("/api/v1/apply{}", write.query());
     Ok(context
         .client
-        .send(Method::POST, &path, &[request_id()?], Some(body))
+        .send(Method::POST, &path, &write.headers(None)?, Some(body))
         .await?
         .body)
-}
-
-/// A header that names a new request, so that it can be asked for again.
-pub fn request_id() -> Result<(&'static str, String), CliError> {
-    let id = border::random::<16>().map_err(CliError::failed)?;
-    Ok(("idempotency-key", format!("{:032x}", u128::from_be_bytes(id))))
 }
 
 /// Tells that a change was made, at which revision, and, if it was waited for, what each node has enforced.

@@ -13,7 +13,7 @@ use crate::catalog::Kind;
 /// Options of `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// account, administrator, api-token, service, host-key, storage or settings
+    /// account, group, role, ban, authority, administrator, api-token, service, host-key, storage or settings
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Only this object
@@ -21,7 +21,8 @@ pub struct GetArgs {
     name: Option<String>,
 }
 
-fn kind(word: &str) -> Result<Kind, String> {
+/// A kind by its word.
+pub fn kind(word: &str) -> Result<Kind, String> {
     let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
     Kind::from_word(word).ok_or_else(|| format!("known kinds are {}", known.join(", ")))
 }

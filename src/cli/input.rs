@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::error::CliError;
+use super::limits::{FILE_BYTES_MAX, SECRET_BYTES_MAX};
 use super::noun::{Fields, Given};
 use crate::clock::{Clock, UnixMillis};
-
-/// The most that is read of a file or of standard input, in bytes.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The longest secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where a password comes from.
 #[derive(Debug, Default, Args)]
@@ -74,29 +70,43 @@ fn secret_line(source: impl BufRead, whence: &str) -> Result<Zeroizing<String>, 
     Ok(Zeroizing::new(trimmed.to_owned()))
 }
 
-/// The API token: from `file`, or from the environment's `ARGOSY_TOKEN`.
-pub fn token(file: Option<&Path>, environment: Option<String>) -> Result<Zeroizing<String>, CliError> {
-    match (file, environment) {
-        (Some(path), _) => {
-            let text = Zeroizing::new(text(path)?);
-            secret_line(text.as_bytes(), &path.display().to_string())
-        }
-        (None, Some(token)) if !token.trim().is_empty() => Ok(Zeroizing::new(token.trim().to_owned())),
-        _ => Err(CliError::usage(
-            "--server needs an API token: put it into the environment variable ARGOSY_TOKEN or use --token-file FILE",
-        )),
+/// A token in the file `path`: its first line.
+pub fn token_file(path: &Path) -> Result<Zeroizing<String>, CliError> {
+    let text = Zeroizing::new(text(path)?);
+    secret_line(text.as_bytes(), &path.display().to_string())
+}
+
+/// A token from standard input: its first line.
+pub fn token_stdin() -> Result<Zeroizing<String>, CliError> {
+    secret_line(std::io::stdin().lock(), "standard input")
+}
+
+/// A token that is asked for on the terminal; `None` where there is none.
+pub fn token_prompt(whose: &str) -> Result<Option<Zeroizing<String>>, CliError> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
     }
+    let token = rpassword::prompt_password(format!("API token for {whose}: ")).map(Zeroizing::new);
+    let token = token.map_err(|error| CliError::usage("the token could not be asked for").because(error))?;
+    let token = Zeroizing::new(token.trim().to_owned());
+    if token.is_empty() {
+        return Err(CliError::usage(
+            "no token was given; `argosy api-token create` makes one",
+        ));
+    }
+    Ok(Some(token))
 }
 
 /// The join token: from standard input, or from `file`.
 pub fn join_token(stdin: bool, file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
     match file {
-        None if stdin => secret_line(std::io::stdin().lock(), "standard input"),
+        Some(file) => token_file(file),
+        None if stdin => token_stdin(),
         None => Err(CliError::usage(
             "`join` needs the token that `argosy token create` prints on a member: pipe it in with --token-stdin, \
              or use --token-file FILE",
         )),
-        file => token(file, None),
     }
 }
 
@@ -193,10 +203,53 @@ pub fn number_or_none(text: &str) -> Result<OrNone<u32>, String> {
         .map_err(|_| format!("`{text}` is neither a number nor `none`"))
 }
 
+/// A number of bytes, with K, M, G or T for powers of 1024; or `none`.
+pub fn bytes_or_none(text: &str) -> Result<OrNone<u64>, String> {
+    if text == "none" {
+        return Ok(OrNone(None));
+    }
+    bytes(text).map(|bytes| OrNone(Some(bytes)))
+}
+
+/// A number of bytes, with K, M, G or T for powers of 1024.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is not a number of bytes such as 1000, 64K, 500M, 2G or 1T");
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = digits.parse().map_err(|_| refuse())?;
+    number.checked_mul(1 << shift).ok_or_else(refuse)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_can_have_a_binary_unit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1000", Some(1000)),
+            ("64K", Some(65_536)),
+            ("2G", Some(2 << 30)),
+            ("1T", Some(1 << 40)),
+            ("K", None),
+            ("1KK", None),
+            ("1k", None),
+            ("-1", None),
+            ("99999999T", None),
+        ] {
+            assert_eq!(bytes(text).ok(), expected, "{text}");
+        }
+        assert_eq!(bytes_or_none("none"), Ok(OrNone(None)));
+    }
 
     #[test]
     fn lengths_of_time_need_a_unit() {

@@ -3,43 +3,57 @@
 //! What a command does in the cluster is left to the admin API.
 
 mod account;
-mod account_grant;
 mod account_key;
 mod administrator;
 mod api_token;
 mod apply;
+mod authority;
+mod ban;
 mod border;
 mod client;
+mod completion;
 mod demo;
 mod edit;
 pub mod error;
 mod get;
+mod grant;
+mod group;
 mod host_key;
 mod init;
 mod input;
 mod join;
+mod limits;
+mod mount;
 mod node;
 mod noun;
 mod output;
+mod place;
+mod profile;
+mod profile_store;
+mod restriction;
+mod role;
 mod serve;
 mod service;
 mod session;
 mod settings;
 mod status;
 mod storage;
+mod target;
 mod token;
+mod trust;
+mod watch;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use self::client::{Client, Target};
+use self::client::Client;
 use self::error::{CliError, EXIT_CODES};
 use self::noun::Run;
 use self::output::Format;
+use self::target::GlobalArgs;
 
 /// The data folder when neither `--data` nor `ARGOSY_DATA` names one.
 pub const DATA_DEFAULT: &str = "/var/lib/argosy";
@@ -54,7 +68,9 @@ First steps:
   argosy account create alice --home-storage files --home-folder /alice --password
 
 From elsewhere:
-  ARGOSY_TOKEN=... argosy --server https://10.0.0.2:8443 --ca ca.crt account list";
+  ARGOSY_TOKEN=... argosy --server https://10.0.0.2:8443 --ca ca.crt account list
+  argosy profile add prod --server https://10.0.0.1:8443 --server https://10.0.0.2:8443 --ca ca.crt --use
+  argosy account list";
 
 /// Argosy moves files between partners: a managed-file-transfer appliance that runs as a cluster of equal nodes.
 ///
@@ -74,26 +90,6 @@ pub struct Cli {
     command: Command,
 }
 
-/// Options of every command.
-#[derive(Debug, Args)]
-struct GlobalArgs {
-    /// The node's data folder [env: ARGOSY_DATA] [default: /var/lib/argosy]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "For every command")]
-    data: Option<PathBuf>,
-    /// Ask this node instead, as https://HOST:PORT; needs --ca and a token
-    #[arg(long, global = true, value_name = "URL", help_heading = "For every command")]
-    server: Option<String>,
-    /// The cluster's authority, DATA/cluster/ca.crt on every node
-    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
-    ca: Option<PathBuf>,
-    /// A file with the token, instead of the environment variable ARGOSY_TOKEN
-    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
-    token_file: Option<PathBuf>,
-    /// How answers are written: table, json or yaml
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT", hide_possible_values = true, help_heading = "For every command")]
-    output: Format,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Begin a cluster: make its first node on this machine
@@ -109,6 +105,18 @@ enum Command {
     /// Who may transfer files
     #[command(subcommand)]
     Account(noun::Commands<account::Account>),
+    /// Mounts and grants that many accounts have in common
+    #[command(subcommand)]
+    Group(noun::Commands<group::Group>),
+    /// Grants under a name
+    #[command(subcommand)]
+    Role(noun::Commands<role::Role>),
+    /// Who is kept out
+    #[command(subcommand)]
+    Ban(noun::Commands<ban::Ban>),
+    /// Whose certificates let accounts in
+    #[command(subcommand)]
+    Authority(noun::Commands<authority::Authority>),
     /// Who may look at and change the appliance
     #[command(subcommand)]
     Administrator(noun::Commands<administrator::Administrator>),
@@ -140,6 +148,24 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Print objects as they are, ready for `argosy apply`
     Get(get::GetArgs),
+    /// Show changes as they are made, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  argosy watch --kind account,group
+  argosy watch --from 120 --output json | jq .name
+
+With json, each change is one line. A watch that breaks goes on at the next server.")]
+    Watch(watch::WatchArgs),
+    /// Clusters by a name: servers, authority and token, for use from elsewhere
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
+    /// Print what makes a shell complete commands and options
+    #[command(after_help = "\
+Examples:
+  argosy completion bash > /etc/bash_completion.d/argosy
+  argosy completion zsh > ~/.zfunc/_argosy
+  argosy completion fish > ~/.config/fish/completions/argosy.fish")]
+    Completion(completion::CompletionArgs),
 }
 
 /// What every client command has.
@@ -175,7 +201,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
     let Cli { global, command } = cli;
-    let data = data_folder(&global);
+    let data = global.data();
     match command {
         Command::Init(args) => Ok(init::run(&data, &args)?),
         Command::Join(args) => {
@@ -184,9 +210,14 @@ fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Command::Serve => Ok(serve::run(&data)?),
         Command::Demo(args) => Ok(demo::run(&args)?),
+        Command::Completion(args) => Ok(completion::run(&args)?),
+        Command::Profile(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(profile::run(&global, command))?)
+        }
         command => {
             let context = Context {
-                client: Client::new(target(&global, data)?),
+                client: global.client()?,
                 format: global.output,
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -197,9 +228,18 @@ fn dispatch(cli: Cli) -> Result<(), Box<dyn Error>> {
 
 async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Init(_) | Command::Join(_) | Command::Serve | Command::Demo(_) => Ok(()),
+        Command::Init(_)
+        | Command::Join(_)
+        | Command::Serve
+        | Command::Demo(_)
+        | Command::Profile(_)
+        | Command::Completion(_) => Ok(()),
         Command::Status => status::run(context).await,
         Command::Account(command) => command.run(context).await,
+        Command::Group(command) => command.run(context).await,
+        Command::Role(command) => command.run(context).await,
+        Command::Ban(command) => command.run(context).await,
+        Command::Authority(command) => command.run(context).await,
         Command::Administrator(command) => command.run(context).await,
         Command::ApiToken(command) => command.run(context).await,
         Command::Service(command) => command.run(context).await,
@@ -210,36 +250,8 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Node(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Apply(args) => args.run(context).await,
+        Command::Watch(args) => args.run(context).await,
         Command::Get(args) => args.run(context).await,
-    }
-}
-
-fn data_folder(global: &GlobalArgs) -> PathBuf {
-    let from_environment = || {
-        std::env::var_os("ARGOSY_DATA")
-            .filter(|data| !data.is_empty())
-            .map(PathBuf::from)
-    };
-    global
-        .data
-        .clone()
-        .or_else(from_environment)
-        .unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
-}
-
-fn target(global: &GlobalArgs, data: PathBuf) -> Result<Target, CliError> {
-    match &global.server {
-        Some(url) => {
-            if global.data.is_some() {
-                return Err(CliError::usage("--server and --data name two nodes; give one"));
-            }
-            let token = input::token(global.token_file.as_deref(), std::env::var("ARGOSY_TOKEN").ok())?;
-            Target::server(url, global.ca.as_deref(), token)
-        }
-        None if global.ca.is_some() || global.token_file.is_some() => Err(CliError::usage(
-            "--ca and --token-file have a meaning only with --server",
-        )),
-        None => Ok(Target::Socket(data.join(SOCKET_NAME))),
     }
 }
 

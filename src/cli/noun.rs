@@ -92,7 +92,7 @@ pub enum Commands<N: Noun> {
         #[command(flatten)]
         one: One<N>,
     },
-    #[command(about = N::CREATE, after_help = N::EXAMPLE, display_order = 3)]
+    #[command(about = N::CREATE, after_help = N::EXAMPLE, alias = "add", display_order = 3)]
     Create {
         #[command(flatten)]
         one: One<N>,
@@ -101,7 +101,7 @@ pub enum Commands<N: Noun> {
         #[command(flatten)]
         write: WriteArgs,
     },
-    #[command(about = N::DELETE, display_order = 9)]
+    #[command(about = N::DELETE, alias = "remove", display_order = 9)]
     Delete {
         #[command(flatten)]
         one: One<N>,

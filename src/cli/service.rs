@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Context;
-use super::edit;
 use super::error::CliError;
 use super::noun::{Fields, Given, Noun, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
+use super::restriction::RestrictionArgs;
+use super::{edit, input};
 use crate::catalog::Kind;
 
 /// A service.
@@ -97,10 +98,33 @@ pub struct ServiceArgs {
     /// Seconds between keepalives; 0 for none
     #[arg(long, value_name = "SECONDS")]
     keepalive: Option<u32>,
+    /// The most connections of one address on one node
+    #[arg(long, value_name = "NUMBER")]
+    connections_per_address_max: Option<u32>,
+    /// Seconds that sessions may go on when the service is closed
+    #[arg(long, value_name = "SECONDS")]
+    drain: Option<u32>,
+    /// A network or address that may connect; can be repeated; `none` for any
+    #[arg(long, value_name = "NETWORK")]
+    source: Vec<String>,
+    /// A balancer's network, whose connections begin with a PROXY header; can be repeated; `none` for none
+    #[arg(long, value_name = "NETWORK")]
+    proxy_network: Vec<String>,
+    /// An account that may use it; can be repeated; `none` for all
+    #[arg(long = "account", value_name = "NAME")]
+    accounts: Vec<String>,
+    /// A group whose members may use it; can be repeated; `none` for all
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// An authority whose user certificates are accepted; can be repeated; `none` for none
+    #[arg(long = "user-authority", value_name = "NAME")]
+    user_authorities: Vec<String>,
+    #[command(flatten)]
+    restrictions: RestrictionArgs,
 }
 
 impl Given for ServiceArgs {
-    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+    fn given(self, whose: &str) -> Result<Fields, CliError> {
         let mut fields = Fields::new();
         let address = self.address.map(|address| json!(address));
         let host_keys = (!self.host_key.is_empty()).then(|| json!(self.host_key));
@@ -120,6 +144,15 @@ impl Given for ServiceArgs {
         put(&mut fields, "login_attempts_max", self.login_attempts_max);
         put(&mut fields, "idle_seconds", self.idle);
         put(&mut fields, "keepalive_seconds", self.keepalive);
+        let per_address = self.connections_per_address_max;
+        put(&mut fields, "connections_per_address_max", per_address);
+        put(&mut fields, "drain_seconds", self.drain);
+        put(&mut fields, "sources", input::listed(&self.source));
+        put(&mut fields, "proxy_networks", input::listed(&self.proxy_network));
+        put(&mut fields, "accounts", input::listed(&self.accounts));
+        put(&mut fields, "groups", input::listed(&self.groups));
+        put(&mut fields, "user_authorities", input::listed(&self.user_authorities));
+        fields.extend(self.restrictions.given(whose)?);
         Ok(fields)
     }
 }

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::error::CliError;
+use super::input;
 use super::noun::{Fields, Given, Noun, Set, Settable, put};
 use super::output::Column;
 use crate::catalog::Kind;
@@ -62,8 +63,8 @@ pub struct StorageArgs {
     /// Keep interrupted uploads, so that they can be resumed (true or false)
     #[arg(long, value_name = "BOOL")]
     keep_interrupted: Option<bool>,
-    /// Refuse uploads once less than this many bytes are free
-    #[arg(long, value_name = "BYTES")]
+    /// Refuse uploads once less than this is free, in bytes or as 64K, 500M, 2G
+    #[arg(long, value_name = "BYTES", value_parser = input::bytes)]
     reserve_bytes: Option<u64>,
 }
 

@@ -64,6 +64,40 @@ fn arguments_are_parsed_or_refused_before_anything_is_sent() {
         "argosy account grant add a --path /x --allow fly",
         Err("known operations"),
     );
+    check("argosy account grant add a --glob /**/*.exe --deny write", Ok(()));
+    check("argosy account grant add a --allow read", Err("required"));
+    check(
+        "argosy account grant add a --path x --allow read",
+        Err("begin with `/`"),
+    );
+    check(
+        "argosy account grant add a --path /x --glob /y --allow read",
+        Err("cannot be used with"),
+    );
+    check("argosy account mount add a --at /s --storage files", Ok(()));
+    check("argosy account mount add a --storage files", Err("--at"));
+    check(
+        "argosy account set a --proofs password+key --upload-bytes-max 2G --hours none",
+        Ok(()),
+    );
+    check("argosy account set a --proofs luck", Err("password+key"));
+    check("argosy account set a --upload-rate fast", Err("number of bytes"));
+    check("argosy group member add g a b c", Ok(()));
+    check("argosy group member add g", Err("required"));
+    check("argosy role grant add r --regex .* --allow all", Ok(()));
+    check("argosy ban create b --network 192.0.2.7 --until 1d", Ok(()));
+    check("argosy ban add b --account a", Ok(()));
+    check("argosy ban remove b", Ok(()));
+    check("argosy ban create b", Err("required"));
+    check(
+        "argosy ban create b --network 10.0.0.1 --account a",
+        Err("cannot be used with"),
+    );
+    check("argosy authority create ca", Err("--key-file"));
+    check("argosy authority revoke ca", Err("required"));
+    check("argosy authority revoke ca --serial 7 --id laptop", Ok(()));
+    check("argosy watch --kind account,group --from 7", Ok(()));
+    check("argosy watch --kind robots", Err("known kinds"));
     check("argosy administrator create anna --role owner", Ok(()));
     check(
         "argosy administrator create anna --role god",
@@ -101,6 +135,33 @@ fn arguments_are_parsed_or_refused_before_anything_is_sent() {
     );
     check("argosy init --name n1", Err("--peer"));
     check("argosy serve --data /d", Ok(()));
+    let id = "00112233445566778899aabbccddeeff";
+    check(
+        &format!("argosy account delete a --request-id {id} --if-revision 4"),
+        Ok(()),
+    );
+    check("argosy account delete a --request-id 12", Err("32 hexadecimal"));
+    check(
+        "argosy --server https://a:1 --server https://b:1 --ca ca.crt status",
+        Ok(()),
+    );
+    check("argosy status --ca sha256:12", Err("64 hexadecimal"));
+    check("argosy completion bash", Ok(()));
+    check("argosy completion tcsh", Err("possible values"));
+    check(
+        "argosy profile add p --server https://a:1 --ca x --token-stdin --use",
+        Ok(()),
+    );
+    check(
+        "argosy profile add p --ca x --trust-first-use",
+        Err("cannot be used with"),
+    );
+    check(
+        "argosy profile add p --token-stdin --token-env X",
+        Err("cannot be used with"),
+    );
+    check("argosy profile use", Err("required"));
+    check("argosy profile use --none", Ok(()));
     check("argosy demo --dir /d", Ok(()));
     check("argosy", Err("Usage"));
 }
@@ -183,6 +244,8 @@ async fn a_first_hour_of_commands_does_what_it_says() {
         0,
     );
     served.run("account create alice", 3);
+    served.run("account disable alice --if-revision 99", 3);
+    served.run("account delete alice --if-revision 99", 3);
     served.run(&format!("account key add alice --file {key_file} --expires 30d"), 0);
     served.run(&format!("account key add alice --file {key_file}"), 1);
     served.run("account set alice --source 10.0.0.0/8 --sessions-max none", 0);
@@ -253,6 +316,81 @@ async fn a_first_hour_of_commands_does_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_roles_bans_and_authorities_are_made_and_changed() {
+    let served = Served::new().await;
+    let key = generate_host_key(HostKeyAlgorithm::Ed25519).unwrap().public;
+    let key_file = served.write("ca.pub", &key);
+    for line in [
+        "storage create files --root /srv/files",
+        "role create reader --description looks",
+        "role grant add reader --path / --allow read,list",
+        "group create partners --role reader",
+        "group mount add partners --at /shared --storage files --folder /shared --allow all",
+        "group grant add partners --glob /shared/*.exe --deny write",
+        "account create alice --home-storage files --group partners --proofs key --hours none",
+        "account create bob --upload-bytes-max 1G --files-denied *.exe --files-denied *.bat",
+        "account mount add bob --at /in --storage files --allow write",
+        "account grant add bob --path /in/done --allow read",
+        "account grant add bob --path / --allow list",
+        "group member add partners bob",
+        "ban create scanner --network 192.0.2.7 --until 1d --reason scans",
+        "ban create gone --account bob",
+        "settings set --password-length-min 12 --ban-seconds 60 --never-ban 10.0.0.0/8",
+    ] {
+        served.run(line, 0);
+    }
+    served.run(&format!("authority create staff --key-file {key_file}"), 0);
+    served.run("authority revoke staff --serial 7 --serial 8 --id laptop", 0);
+    served.run("authority unrevoke staff --serial 8", 0);
+    let view = served.node.cluster.view();
+    let bob = &view.accounts.get("bob").unwrap().spec;
+    assert_eq!(bob.groups[0].as_str(), "partners");
+    assert_eq!(bob.mounts[0].grants.as_ref().unwrap().len(), 2);
+    assert_eq!(bob.grants.len(), 1);
+    assert_eq!(bob.restrictions.upload_bytes_max, Some(1 << 30));
+    assert_eq!(bob.restrictions.files_denied.len(), 2);
+    let partners = &view.groups.get("partners").unwrap().spec;
+    assert_eq!((partners.mounts.len(), partners.grants.len()), (1, 1));
+    assert_eq!(view.roles.get("reader").unwrap().spec.grants.len(), 1);
+    let staff = &view.authorities.get("staff").unwrap().spec;
+    assert_eq!(
+        (staff.revoked_serials.as_slice(), staff.revoked_ids.len()),
+        (&[7][..], 1)
+    );
+    assert_eq!(view.settings().passwords.length_min, 12);
+    assert_eq!(view.settings().throttle.ban_seconds, 60);
+    assert_eq!(view.bans.len(), 2);
+    for (line, code) in [
+        ("group member add partners bob", 1),
+        ("group member remove partners bob", 0),
+        ("group member remove partners bob", 1),
+        ("group delete partners", 3),
+        ("group mount add partners --at /shared --storage files", 3),
+        ("group mount remove partners --at /shared", 0),
+        ("group mount remove partners --at /shared", 1),
+        ("account grant remove bob --path /in/done", 0),
+        ("account grant remove bob --path /in/done", 1),
+        ("group set partners --role none", 0),
+        ("role delete reader", 0),
+        ("ban remove scanner", 0),
+        (
+            "account set bob --upload-bytes-max none --files-denied none --group nobody",
+            1,
+        ),
+    ] {
+        served.run(line, code);
+    }
+    for list in [
+        "account grant list bob",
+        "account mount list bob",
+        "group member list partners",
+        "ban list",
+    ] {
+        served.run(list, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
     let served = Served::new().await;
     served.run("administrator create anna --role owner", 0);
@@ -284,6 +422,28 @@ async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
         1,
     );
     execute_line(&format!("argosy --server {url} --token-file {token} account list"), 2);
+    let pem = std::fs::read_to_string(&ca).unwrap();
+    let pem = <rustls_pki_types::CertificateDer as rustls_pki_types::pem::PemObject>::from_pem_slice(pem.as_bytes());
+    let pin = trust::Fingerprint::of(&pem.unwrap());
+    execute_line(
+        &format!("argosy --server {url} --ca {pin} --token-file {token} account list"),
+        0,
+    );
+    let nobody = format!("sha256:{}", "00".repeat(32));
+    execute_line(
+        &format!("argosy --server {url} --ca {nobody} --token-file {token} account list"),
+        5,
+    );
+    // The next server is asked when one is down.
+    let down = "https://localhost:1";
+    execute_line(
+        &format!("argosy --server {down} --server {url} --ca {ca} --token-file {token} account create eve"),
+        0,
+    );
+    execute_line(
+        &format!("argosy --server {down} --ca {ca} --token-file {token} account list"),
+        5,
+    );
     execute_line(
         &format!("argosy --data /x --server {url} --ca {ca} --token-file {token} status"),
         2,

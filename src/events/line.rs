@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Event, FileVerb, limits};
+use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 
 /// The event's number, its name and its fields.
@@ -53,6 +54,11 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
         Event::ConnectionRefused { peer, service, reason } => (
             13,
             "connection-refused",
+            json!({ "peer": peer, "service": service.as_str(), "reason": cut(reason) }),
+        ),
+        Event::ConnectionBanned { peer, service, reason } => (
+            14,
+            "connection-banned",
             json!({ "peer": peer, "service": service.as_str(), "reason": cut(reason) }),
         ),
         Event::FileOperation(operation) => {
@@ -160,6 +166,23 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
             52,
             "service-failed",
             json!({ "service": service.as_str(), "address": address, "reason": cut(reason) }),
+        ),
+        Event::BanBegan {
+            ban,
+            target,
+            reason,
+            until,
+            automatic,
+        } => (
+            55,
+            "ban-began",
+            json!({ "ban": ban.as_str(), "target": target, "reason": cut(reason),
+                "until": until.map(UnixMillis::to_rfc3339), "automatic": automatic }),
+        ),
+        Event::BanEnded { ban, target, reason } => (
+            56,
+            "ban-ended",
+            json!({ "ban": ban.as_str(), "target": target, "reason": reason }),
         ),
         Event::StorageUnhealthy { storage, reason } => (
             60,

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 pub use journal::{Journal, JournalError};
 pub use tally::Tally;
 
+use crate::clock::UnixMillis;
 use crate::ids::{Name, SessionId};
 use crate::path::VirtualPath;
 
@@ -53,6 +54,12 @@ pub enum Event {
     },
     /// 13. A connection was refused or ended before a login.
     ConnectionRefused {
+        peer: SocketAddr,
+        service: Name,
+        reason: String,
+    },
+    /// 14. A connection was refused by a ban of its address.
+    ConnectionBanned {
         peer: SocketAddr,
         service: Name,
         reason: String,
@@ -114,6 +121,21 @@ pub enum Event {
         service: Name,
         address: SocketAddr,
         reason: String,
+    },
+    /// 55. This node began to keep a ban.
+    BanBegan {
+        ban: Name,
+        /// A network or an account.
+        target: String,
+        reason: String,
+        until: Option<UnixMillis>,
+        automatic: bool,
+    },
+    /// 56. This node keeps a ban no more.
+    BanEnded {
+        ban: Name,
+        target: String,
+        reason: &'static str,
     },
     /// 60. A storage could not be used as it should.
     StorageUnhealthy { storage: Name, reason: String },

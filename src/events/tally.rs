@@ -69,7 +69,7 @@ impl Tally {
         match event {
             Event::LoginAccepted { method, .. } => bump(&self.logins, (method, "accepted")),
             Event::LoginRefused { method, .. } => bump(&self.logins, (method, "refused")),
-            Event::ConnectionRefused { .. } => {
+            Event::ConnectionRefused { .. } | Event::ConnectionBanned { .. } => {
                 self.connections_refused.fetch_add(1, Ordering::Relaxed);
             }
             Event::SessionEnded {

@@ -144,10 +144,10 @@ impl Register {
                 " ({unsaid} further refusals before this one were not recorded)"
             ));
         }
-        self.journal.record(Event::ConnectionRefused {
-            peer,
-            service: self.service.clone(),
-            reason,
+        let service = self.service.clone();
+        self.journal.record(match refusal {
+            Refusal::Banned(_) => Event::ConnectionBanned { peer, service, reason },
+            _ => Event::ConnectionRefused { peer, service, reason },
         });
     }
 

@@ -7,4 +7,4 @@ pub const PASS_EVERY: Duration = Duration::from_secs(1);
 /// A sealed key whose data key is not here yet is waited for this long in a pass, then tried again in the next.
 pub const UNSEAL_WAIT: Duration = Duration::from_secs(2);
 /// The longest time that connections get when the node stops.
-pub const STOP_DRAIN_MAX: Duration = Duration::from_secs(20);
+pub const STOP_DRAIN_MAX: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@
 //! A node that jumped over a change by a snapshot enforces it all the same: only the newest view counts.
 //! Judging a session is left to `auth`; accepting connections, to `listener`.
 
+pub mod bans;
 pub mod host_keys;
 pub mod limits;
 pub mod ports;
@@ -38,6 +39,8 @@ pub struct Reconciler {
     pub host_keys: host_keys::HostKeys,
     /// Opens and closes ports.
     pub ports: ports::Ports,
+    /// Tells which bans are kept.
+    pub bans: bans::Bans,
     /// Where the result is published.
     pub enforced: watch::Sender<Enforced>,
 }
@@ -53,6 +56,7 @@ impl Reconciler {
         let mut doors = Doors {
             host_keys: self.host_keys,
             ports: self.ports,
+            bans: self.bans,
         };
         let mut timer = tokio::time::interval(limits::PASS_EVERY);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -100,14 +104,16 @@ impl Reconciler {
     }
 }
 
-/// What lets connections in: keys to show, ports to accept on.
+/// What lets connections in, or not: keys to show, ports to accept on, bans.
 struct Doors {
     host_keys: host_keys::HostKeys,
     ports: ports::Ports,
+    bans: bans::Bans,
 }
 
 impl Doors {
     async fn pass(&mut self, view: &View) -> BTreeMap<String, String> {
+        self.bans.pass(view);
         let mut failures = self.host_keys.pass(view).await;
         failures.extend(self.ports.pass(view, self.host_keys.opened()).await);
         failures

@@ -221,9 +221,10 @@ impl Port {
     }
 }
 
-/// What the connections of a service get to end by themselves.
-fn drain_time(_view: &View, _name: &Name) -> Duration {
-    Duration::from_secs(10)
+/// What the connections of a service get to end by themselves; nothing if it was removed.
+fn drain_time(view: &View, name: &Name) -> Duration {
+    let seconds = view.services.get(name).map_or(0, |service| service.spec.drain_seconds);
+    Duration::from_secs(seconds.into())
 }
 
 #[cfg(test)]

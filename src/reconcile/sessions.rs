@@ -10,7 +10,7 @@ use super::limits;
 use crate::auth;
 use crate::catalog::{View, ViewSource};
 use crate::clock::Clock;
-use crate::session::Registry;
+use crate::session::{CloseReason, Registry};
 
 /// Judges every live session against each view.
 pub struct Sessions {
@@ -57,8 +57,13 @@ impl Sessions {
     /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
     pub fn pass(&self, view: &View) {
         let now = self.clock.now();
+        let bans = auth::Bans::of(view);
         for session in self.registry.list() {
-            if let Err(reason) = auth::judge(view, &session, &self.node, now) {
+            if let Err(reason) = auth::judge_among(&bans, view, &session, &self.node, now) {
+                // A service that was switched off gives its sessions time; `ports` drains them.
+                if reason == CloseReason::ServiceOff && view.services.contains_key(&session.service) {
+                    continue;
+                }
                 tracing::info!(session = %session.id, account = %session.account(), %reason, "closing a session");
                 session.close(reason);
             }

@@ -28,8 +28,7 @@ pub(super) fn own_upload(asker: &Asker, spot: &Spot) -> Option<Arc<Staged>> {
 /// Attributes of a place.
 pub(super) fn attributes(asker: &Asker, place: Place, follow: bool) -> Result<Attributes, VfsError> {
     let asked = place.path.clone();
-    let (_, account) = asker.account()?;
-    let standing = standing(&account.spec, &asked);
+    let standing = standing(&asker.access()?, &asked);
     let virtual_folder = || super::listing::virtual_folder(asker.inner.clock.now());
     let spot = match asker.spot(place, follow) {
         Err(VfsError::NotFound) if standing == Standing::LeadsToMount => return Ok(virtual_folder()),
@@ -51,9 +50,19 @@ pub(super) fn attributes(asker: &Asker, place: Place, follow: bool) -> Result<At
     }
 }
 
-/// Changes attributes by path. The session's own upload needs the right to write only.
-pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChange) -> Result<(), VfsError> {
-    let spot = asker.spot(place, true)?;
+/// Changes attributes by path; `follow`: behind a symbolic link at its end. The session's own upload needs the right
+/// to write only.
+pub(super) fn set_attributes(
+    asker: &Asker,
+    place: Place,
+    change: &AttributeChange,
+    follow: bool,
+) -> Result<(), VfsError> {
+    let spot = asker.spot(place, follow)?;
+    if let Some(size) = change.size {
+        asker.may_hold(size)?;
+        asker.may_carry_at(&spot)?;
+    }
     if let Some(staged) = own_upload(asker, &spot) {
         asker
             .may_at(Operation::Write, &spot)
@@ -65,6 +74,7 @@ pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChan
         (FileType::File, Some(_)) => OFlags::WRONLY,
         (FileType::Folder, Some(_)) => return Err(VfsError::IsFolder),
         (FileType::File | FileType::Folder, None) => OFlags::RDONLY,
+        (FileType::Link, _) if !follow => return set_link_attributes(&spot, change),
         _ => {
             return Err(VfsError::Unsupported(
                 "only files and folders have attributes to set".to_owned(),
@@ -83,6 +93,17 @@ pub(super) fn set_attributes(asker: &Asker, place: Place, change: &AttributeChan
         rustix::fs::ftruncate(&fd, size).map_err(|errno| told("changing the size", errno))?;
     }
     local::set_attributes(&fd, change)
+}
+
+/// Changes attributes of a symbolic link itself: of those a client may set, Linux has only the times.
+fn set_link_attributes(spot: &Spot, change: &AttributeChange) -> Result<(), VfsError> {
+    if change.size.is_some() || change.mode.is_some() {
+        return Err(VfsError::Unsupported(
+            "a symbolic link has neither size nor mode to set".to_owned(),
+        ));
+    }
+    let folder = spot.root.folder(spot.parent())?;
+    local::set_link_attributes(&folder, spot.name(), change)
 }
 
 /// Makes one folder.
@@ -138,8 +159,7 @@ pub(super) fn remove(asker: &Asker, place: Place) -> Result<(), VfsError> {
 
 /// Refuses a path that is a mount, or leads to one.
 pub(super) fn refuse_mounts(asker: &Asker, path: &VirtualPath, error: VfsError) -> Result<(), VfsError> {
-    let (_, account) = asker.account()?;
-    match standing(&account.spec, path) {
+    match standing(&asker.access()?, path) {
         Standing::Ordinary => Ok(()),
         Standing::MountPoint | Standing::LeadsToMount => Err(error),
     }

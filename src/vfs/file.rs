@@ -3,44 +3,25 @@
 //! Opening is left to `open`; how an upload is published to `staged`.
 
 use std::io::IoSliceMut;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::limits::{READ_BYTES_MAX, READ_INLINE_BYTES_MAX, ROOM_CHECK_BYTES, WRITE_BYTES_MAX};
 use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, told};
-use super::resolve::{Asker, Place};
+use super::resolve::{Asker, Place, too_large};
+use super::right::Right;
 use super::slots::OpenSlot;
-use super::staged::{Stage, Staged, State};
+use super::staged::{Stage, Staged};
 use super::writes::Writes;
-use super::{AttributeChange, Attributes, VfsError};
-use crate::access::mount_of;
+use super::{AttributeChange, Attributes, Chunk, VfsError};
 use crate::catalog::{Durability, Operation};
 use crate::clock::UnixMillis;
 use crate::events::FileVerb;
 use crate::path::VirtualPath;
-use crate::session::CloseReason;
-
-/// A right that an open file needs, with the view's revision on which it was judged last.
-pub(super) struct Right {
-    operation: Operation,
-    /// Revision plus one; 0: not judged yet.
-    judged: AtomicU64,
-    /// When the account expires, in Unix milliseconds.
-    expires: AtomicI64,
-}
-
-impl Right {
-    pub(super) fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            judged: AtomicU64::new(0),
-            expires: AtomicI64::new(i64::MAX),
-        }
-    }
-}
 
 /// What stands behind an [`OpenFile`](super::OpenFile).
 pub(super) struct Core {
@@ -59,6 +40,11 @@ pub(super) struct Core {
     pub(super) _slot: OpenSlot,
 }
 
+/// The kernel cannot read this file without perhaps waiting.
+const WAITS: u8 = 1;
+/// The file system is memory and never waits.
+const IN_MEMORY: u8 = 2;
+
 /// What changes while a file is open.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -68,8 +54,8 @@ pub(super) struct Counts {
     room_checked: AtomicU64,
     /// The end was reached in order.
     ended: AtomicBool,
-    /// The file system cannot read without waiting.
-    always_waits: AtomicBool,
+    /// How it is read without waiting: [`WAITS`], [`IN_MEMORY`], or else by asking the kernel not to wait.
+    reading: AtomicU8,
     /// A write in place has failed; the end says so.
     failed: Mutex<Option<VfsError>>,
     /// Held while one chunk goes to the end.
@@ -77,54 +63,30 @@ pub(super) struct Counts {
 }
 
 impl Core {
-    /// The session, the account and the right are still good. Judged anew only on a new view.
-    pub(super) fn judge(&self, right: Option<&Right>) -> Result<(), VfsError> {
-        let asker = &self.asker;
-        asker.session.check().map_err(VfsError::Revoked)?;
-        let Some(right) = right else {
-            return Err(VfsError::Unsupported("the file was not opened for this".to_owned()));
-        };
-        let revision = (asker.inner.view)().revision;
-        let known = right.judged.load(Ordering::Acquire) == revision.wrapping_add(1);
-        if known && asker.inner.clock.now().0 < right.expires.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let (view, account) = asker.account()?;
-        let (place, path) = match &self.staged {
-            // While the upload is being published by another handle, where it began is judged: nobody waits here.
-            Some(staged) => staged.target_now().unwrap_or((self.place.clone(), self.path.clone())),
-            None => (self.place.clone(), self.path.clone()),
-        };
-        let same = mount_of(&account.spec, &place.path).is_some_and(|mount| {
-            mount.at == place.at && mount.folder == place.folder && mount.storage == place.storage.name
-        });
-        if !same {
-            let what = "the folder of this file was moved or taken away".to_owned();
-            return Err(VfsError::Revoked(CloseReason::Revoked(what)));
-        }
-        super::resolve::may(&account.spec, right.operation, &place.path)?;
-        super::resolve::may(&account.spec, right.operation, &path)?;
-        let expires = account.spec.expires_at.map_or(i64::MAX, |at| at.0);
-        right.expires.store(expires, Ordering::Relaxed);
-        right.judged.store(view.revision.wrapping_add(1), Ordering::Release);
-        Ok(())
-    }
-
-    /// Reads what the page cache holds, on the caller's thread. `true`: the end was reached or all was there.
+    /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.
     pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
-        if self.counts.always_waits.load(Ordering::Relaxed) || buffer.len() > READ_INLINE_BYTES_MAX {
+        if buffer.len() > READ_INLINE_BYTES_MAX {
             return (0, false);
         }
         while done < buffer.len() {
+            let flags = match self.counts.reading.load(Ordering::Relaxed) {
+                WAITS => return (done, false),
+                IN_MEMORY => ReadWriteFlags::empty(),
+                _ => ReadWriteFlags::NOWAIT,
+            };
             let rest = &mut [IoSliceMut::new(&mut buffer[done..])];
-            match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+            match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, flags) {
                 Ok(0) => return (done, true),
                 Ok(read) => done += read,
                 Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    self.counts.always_waits.store(true, Ordering::Relaxed);
-                    return (done, false);
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) if flags == ReadWriteFlags::NOWAIT => {
+                    let found = if local::is_in_memory(&*self.fd) {
+                        IN_MEMORY
+                    } else {
+                        WAITS
+                    };
+                    self.counts.reading.store(found, Ordering::Relaxed);
                 }
                 Err(_) => return (done, false),
             }
@@ -133,9 +95,9 @@ impl Core {
     }
 
     /// Reads the rest, waiting for the disk; runs on the pool.
-    pub(super) fn read_rest(&self, offset: u64, mut buffer: Vec<u8>, mut done: usize) -> Result<Vec<u8>, VfsError> {
-        while done < buffer.len() {
-            match rustix::io::pread(&*self.fd, &mut buffer[done..], offset + done as u64) {
+    pub(super) fn read_rest(&self, offset: u64, mut chunk: Chunk, mut done: usize) -> Result<Chunk, VfsError> {
+        while done < chunk.len() {
+            match rustix::io::pread(&*self.fd, &mut chunk.room()[done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(read) => done += read,
                 Err(Errno::INTR) => {}
@@ -146,8 +108,8 @@ impl Core {
                 }
             }
         }
-        buffer.truncate(done);
-        Ok(buffer)
+        chunk.truncate(done);
+        Ok(chunk)
     }
 
     /// Whether a read makes sense: its range, its length.
@@ -184,11 +146,64 @@ impl Core {
         {
             return Err(VfsError::Limit("the offset lies beyond any file".to_owned()));
         }
-        Ok(())
+        if self.append {
+            return Ok(());
+        }
+        self.check_size(offset.saturating_add(length as u64))
+    }
+
+    /// Refuses an upload that would become larger than the limits let it; then it is not published either.
+    pub(super) fn check_size(&self, size: u64) -> Result<(), VfsError> {
+        let Some(max) = self.writes.as_ref().and_then(Right::upload_bytes_max) else {
+            return Ok(());
+        };
+        if size <= max {
+            return Ok(());
+        }
+        let mut failed = self.counts.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(failed.get_or_insert(too_large(max)).clone())
+    }
+
+    /// How many of `more` bytes at `offset` the limit still has room for.
+    pub(super) fn within_size(&self, offset: u64, more: u64) -> u64 {
+        let max = self.writes.as_ref().and_then(Right::upload_bytes_max);
+        max.map_or(more, |max| more.min(max.saturating_sub(offset)))
+    }
+
+    /// [`Self::check_size`] for the file as it is and `more` bytes at its end; runs on the pool.
+    fn check_end(&self, more: u64) -> Result<(), VfsError> {
+        if self.writes.as_ref().and_then(Right::upload_bytes_max).is_none() {
+            return Ok(());
+        }
+        let size = self.attributes()?.size;
+        self.check_size(size.saturating_add(more))
     }
 
     /// Writes one chunk; runs on the pool.
     pub(super) fn write(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
+        self.change_content(chunk.len() as u64, || {
+            let _appending = self
+                .append
+                .then(|| self.counts.appending.lock().unwrap_or_else(PoisonError::into_inner));
+            let offset = match &self.staged {
+                Some(_) if self.append => {
+                    let seen = state_of(&*self.fd).map_err(|errno| told("looking for the end", errno))?;
+                    seen.attributes.size
+                }
+                _ => offset,
+            };
+            self.write_all(offset, chunk)?;
+            Ok((offset..offset + chunk.len() as u64, ()))
+        })
+    }
+
+    /// Does what changes the content of the file by at most `bytes` more; `change` tells which bytes it has written.
+    /// Runs on the pool.
+    pub(super) fn change_content<T>(
+        &self,
+        bytes: u64,
+        change: impl FnOnce() -> Result<(Range<u64>, T), VfsError>,
+    ) -> Result<T, VfsError> {
         if self.counts.ended.load(Ordering::SeqCst) {
             return Err(VfsError::Unsupported(
                 "the file was closed before this write".to_owned(),
@@ -203,44 +218,33 @@ impl Core {
         {
             return Err(error);
         }
-        let result = self.check_room(chunk.len() as u64).and_then(|()| match &self.staged {
-            // The upload cannot be published, moved or taken over by this node while the chunk is written.
+        let result = self.check_room(bytes).and_then(|()| match &self.staged {
+            // The upload cannot be published, moved or taken over by this node while the content changes.
             Some(staged) => {
                 let state = staged.read();
                 staged.check_ours(&state)?;
-                self.write_staged(staged, &state, offset, chunk)
+                let (written, result) = change()?;
+                if state.stage == Stage::Active {
+                    staged.pieces().wrote(written.start, written.end);
+                }
+                Ok((written, result))
             }
-            None => self.write_all(offset, chunk),
+            None => change(),
         });
-        match &result {
-            Ok(()) => {
-                self.counts.written.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                self.asker
-                    .session
-                    .bytes_in
-                    .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        match result {
+            Ok((written, result)) => {
+                let bytes = written.end - written.start;
+                self.counts.written.fetch_add(bytes, Ordering::Relaxed);
+                self.asker.session.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+                Ok(result)
             }
-            Err(error) if is_storage_failure(error) => self.note_failure(error),
-            Err(_) => {}
+            Err(error) => {
+                if is_storage_failure(&error) {
+                    self.note_failure(&error);
+                }
+                Err(error)
+            }
         }
-        result
-    }
-
-    fn write_staged(&self, staged: &Staged, state: &State, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
-        let _appending = self
-            .append
-            .then(|| self.counts.appending.lock().unwrap_or_else(PoisonError::into_inner));
-        let offset = if self.append {
-            let seen = state_of(&*self.fd).map_err(|errno| told("looking for the end", errno))?;
-            seen.attributes.size
-        } else {
-            offset
-        };
-        self.write_all(offset, chunk)?;
-        if state.stage == Stage::Active {
-            staged.pieces().wrote(offset, offset + chunk.len() as u64);
-        }
-        Ok(())
     }
 
     fn write_all(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
@@ -259,6 +263,9 @@ impl Core {
 
     /// Refuses more bytes once the storage has less room than it must keep.
     fn check_room(&self, more: u64) -> Result<(), VfsError> {
+        if self.append {
+            self.check_end(more)?;
+        }
         let reserve = self.place.storage.spec.reserve_bytes;
         let written = self.counts.written.load(Ordering::Relaxed) + more;
         let checked = self.counts.room_checked.load(Ordering::Relaxed);
@@ -301,6 +308,9 @@ impl Core {
 
     /// Changes attributes; runs on the pool. On an upload of the session's own the right to write is enough.
     pub(super) fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
+        if let Some(size) = change.size {
+            self.asker.may_hold(size)?;
+        }
         match &self.staged {
             Some(staged) if self.writes.is_some() => {
                 self.own_right(staged)?;
@@ -357,6 +367,11 @@ impl Core {
         result
     }
 
+    /// The end of a file that was only looked into: its bytes went nowhere, and who looked has recorded it.
+    pub(super) fn end_unrecorded(&self) {
+        self.counts.ended.store(true, Ordering::SeqCst);
+    }
+
     fn finish(&self) -> Result<(), VfsError> {
         if self.writes.is_none() {
             return Ok(());
@@ -370,10 +385,12 @@ impl Core {
         {
             return Err(error);
         }
+        self.judge(self.writes.as_ref())?;
+        // The limit may have fallen since, and what was kept of an interrupted upload may be above it.
+        self.check_end(0)?;
         if let Some(staged) = &self.staged {
             return staged.commit(&self.asker);
         }
-        self.judge(self.writes.as_ref())?;
         let strict = self.place.storage.spec.durability == Durability::Strict;
         if strict && self.counts.written.load(Ordering::Relaxed) > 0 {
             self.sync()?;
@@ -387,6 +404,16 @@ impl Core {
             return;
         };
         if staged.drop_writer() {
+            let failed = self
+                .counts
+                .failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            if let Some(error) = failed {
+                // Nobody is to go on with what may not be finished.
+                staged.fail(&error);
+            }
             let view = (self.asker.inner.view)();
             let storage = view.storages.get(&staged.storage);
             let keep = storage.map_or(self.place.storage.spec.keep_interrupted, |storage| {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::file::Core;
+use super::pace::Direction;
 use super::writes::Writes;
-use super::{AttributeChange, Attributes, VfsError};
+use super::{AttributeChange, Attributes, Chunk, VfsError};
 use crate::events::FileVerb;
 
 /// An open file. Dropping it without [`commit`](Self::commit) interrupts an upload: nothing is published.
@@ -24,11 +25,11 @@ impl OpenFile {
         }
     }
 
-    fn core(&self) -> Result<&Arc<Core>, VfsError> {
+    pub(super) fn core(&self) -> Result<&Arc<Core>, VfsError> {
         self.core.as_ref().ok_or(VfsError::NotFound)
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         core: &Arc<Core>,
         job: impl FnOnce(&Core) -> Result<T, VfsError> + Send + 'static,
     ) -> Result<T, VfsError> {
@@ -40,18 +41,24 @@ impl OpenFile {
     /// Reads at most `length` bytes at `offset`; fewer only at the end; empty: the end. Many may run at a time.
     /// `length` is at most [`limits::READ_BYTES_MAX`](super::limits::READ_BYTES_MAX).
     pub async fn read_at(&self, offset: u64, length: usize) -> Result<Bytes, VfsError> {
+        self.read_chunk(offset, length).await.map(Bytes::from)
+    }
+
+    /// As [`read_at`](Self::read_at), with room before the bytes for a protocol's own header.
+    pub async fn read_chunk(&self, offset: u64, length: usize) -> Result<Chunk, VfsError> {
         let core = self.core()?;
         core.check_read(offset, length)?;
-        let mut buffer = vec![0; length];
-        let (done, complete) = core.read_cached(offset, &mut buffer);
-        let buffer = if complete {
-            buffer.truncate(done);
-            buffer
+        let paid = core.pace(Direction::Down, length as u64).await?;
+        let mut chunk = core.asker.inner.buffers.take(length);
+        let (done, complete) = core.read_cached(offset, chunk.room());
+        if complete {
+            chunk.truncate(done);
         } else {
-            Self::run(core, move |core| core.read_rest(offset, buffer, done)).await?
-        };
-        core.count_read(buffer.len());
-        Ok(buffer.into())
+            chunk = Self::run(core, move |core| core.read_rest(offset, chunk, done)).await?;
+        }
+        paid.refund((length - chunk.len()) as u64);
+        core.count_read(chunk.len());
+        Ok(chunk)
     }
 
     /// Writes all of `chunk` at `offset` (at the end, if opened to append). Many may wait at a time, at most
@@ -61,6 +68,7 @@ impl OpenFile {
     pub async fn write_at(&self, offset: u64, chunk: Bytes) -> Result<(), VfsError> {
         let core = self.core()?;
         core.check_write(offset, chunk.len())?;
+        core.pace(Direction::Up, chunk.len() as u64).await?;
         Writes::write(core, offset, chunk).await
     }
 

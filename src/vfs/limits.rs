@@ -18,6 +18,17 @@ pub const POOL_IDLE: Duration = Duration::from_secs(10);
 pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one read that are tried on the caller's own thread, from the page cache alone.
 pub const READ_INLINE_BYTES_MAX: usize = 256 * 1024;
+/// Sizes of the buffers for bytes of files, in bytes, a power of two and a little for headers, so that at most half of
+/// one is unused; what is longer has a buffer made for it.
+pub const BUFFER_BYTES: [usize; 4] = [34 * 1024, 66 * 1024, 130 * 1024, 258 * 1024];
+/// Bytes of buffers of one size that wait to be used again.
+pub const BUFFERS_KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a header that fit before what was read.
+pub const HEAD_BYTES_MAX: usize = 64;
+/// Bytes of a file that are hashed or copied in one turn on the pool; between two the right is judged anew.
+pub const CONTENT_STEP_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes read at one time to be hashed or copied.
+pub const CONTENT_READ_BYTES: usize = 256 * 1024;
 /// Bytes of one write.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Entries of one batch of a listing, whatever the caller asks for.
@@ -47,3 +58,9 @@ pub const CLEAN_MAX: usize = 1_000_000;
 pub const WRITES_WAITING_MAX: usize = 4096;
 /// Writes that one turn on the pool does for one file before it queues again behind the other files.
 pub const WRITES_PER_TURN_MAX: usize = 64;
+/// The part of a second's bytes that may pass at once where a rate is set, in hundredths.
+pub const BURST_PERCENT: u64 = 25;
+/// How often one who waits for its turn looks whether the rate has changed.
+pub const PACE_STEP: Duration = Duration::from_secs(1);
+/// Rates that are kept before those are looked for that nobody uses any more.
+pub const PACES_MIN: usize = 64;

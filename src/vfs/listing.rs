@@ -13,7 +13,8 @@ use super::local::{is_staging, state_at, told};
 use super::resolve::{Asker, Place, Spot, Standing, standing};
 use super::staged::partial;
 use super::{Attributes, Entry, FileType, VfsError};
-use crate::catalog::{Account, Mount, Operation};
+use crate::access::Access;
+use crate::catalog::{Mount, Operation};
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 
@@ -45,9 +46,9 @@ pub(super) fn virtual_folder(now: UnixMillis) -> Attributes {
 }
 
 /// The names in `path` that lead to mounts, as folders.
-fn mount_names(account: &Account, path: &VirtualPath, now: UnixMillis) -> BTreeMap<Bytes, Attributes> {
-    let mounts = account.mounts.iter().chain(&account.home);
-    mounts
+fn mount_names(access: &Access, path: &VirtualPath, now: UnixMillis) -> BTreeMap<Bytes, Attributes> {
+    access
+        .mounts()
         .filter_map(|mount| mount.at.below(path))
         .filter_map(|below| below.split(|byte| *byte == b'/').next())
         .filter(|name| !name.is_empty())
@@ -58,11 +59,11 @@ fn mount_names(account: &Account, path: &VirtualPath, now: UnixMillis) -> BTreeM
 impl Reader {
     /// A folder that exists in the tree of mounts only.
     pub(super) fn of_mounts(asker: &Asker, path: &VirtualPath) -> Result<Self, VfsError> {
-        let (_, account) = asker.account()?;
+        let access = asker.access()?;
         Ok(Self {
             path: path.clone(),
             folder: None,
-            first: mount_names(&account.spec, path, asker.inner.clock.now()),
+            first: mount_names(&access, path, asker.inner.clock.now()),
             given: BTreeSet::new(),
             last: BTreeMap::new(),
         })
@@ -70,16 +71,16 @@ impl Reader {
 
     /// Opens a folder; runs on the pool.
     pub(super) fn open(asker: &Asker, place: Place) -> Result<Self, VfsError> {
-        let (_, account) = asker.account()?;
+        let access = asker.access()?;
         let path = place.path.clone();
         let spot = match asker.spot(place, true) {
             Ok(spot) => spot,
-            Err(VfsError::NotFound) if standing(&account.spec, &path) == Standing::LeadsToMount => {
+            Err(VfsError::NotFound) if standing(&access, &path) == Standing::LeadsToMount => {
                 return Self::of_mounts(asker, &path);
             }
             Err(error) => return Err(error),
         };
-        if spot.seen.is_none() && standing(&account.spec, &path) == Standing::LeadsToMount {
+        if spot.seen.is_none() && standing(&access, &path) == Standing::LeadsToMount {
             return Self::of_mounts(asker, &path);
         }
         asker.may_at(Operation::List, &spot)?;
@@ -100,7 +101,7 @@ impl Reader {
         for found in partial::shown_in(asker, &spot.root, &spot.rel)? {
             last.insert(Bytes::from(found.name.shown), found.state.attributes);
         }
-        first.extend(mount_attributes(asker, &account.spec, &spot, &path));
+        first.extend(mount_attributes(asker, &access, &spot, &path));
         Ok(Self {
             path,
             folder: Some(Dir::new(fd).map_err(|errno| told("reading the folder", errno))?),
@@ -113,9 +114,9 @@ impl Reader {
     /// At most `max` further entries; none: the end. Runs on the pool.
     pub(super) fn next(&mut self, asker: &Asker, max: usize) -> Result<Vec<Entry>, VfsError> {
         asker.session.check().map_err(VfsError::Revoked)?;
-        let (_, account) = asker.account()?;
-        if standing(&account.spec, &self.path) == Standing::Ordinary || self.folder.is_some() {
-            super::resolve::may(&account.spec, Operation::List, &self.path)?;
+        let access = asker.access()?;
+        if standing(&access, &self.path) == Standing::Ordinary || self.folder.is_some() {
+            super::resolve::may(&access, Operation::List, &self.path)?;
         }
         let max = max.clamp(1, ENTRIES_MAX);
         let mut entries = Vec::new();
@@ -183,12 +184,14 @@ impl Reader {
 
 /// The mounts seen in `path`, with the attributes of their own folders where those lie on the storage `root`. Others
 /// are not asked: a storage that hangs must not hold up the listing of another.
-fn mount_attributes(asker: &Asker, account: &Account, spot: &Spot, path: &VirtualPath) -> BTreeMap<Bytes, Attributes> {
-    let mut names = mount_names(account, path, asker.inner.clock.now());
+fn mount_attributes(asker: &Asker, access: &Access, spot: &Spot, path: &VirtualPath) -> BTreeMap<Bytes, Attributes> {
+    let mut names = mount_names(access, path, asker.inner.clock.now());
     for (name, attributes) in &mut names {
         let Ok(child) = path.join(name) else { continue };
-        let here = |mount: &&Mount| mount.at == child && mount.storage == spot.place.storage.name;
-        let Some(mount) = account.mounts.iter().find(here) else {
+        // The first at a place hides the others.
+        let there = access.mounts().find(|mount| mount.at == child);
+        let here = |mount: &&Mount| mount.storage == spot.place.storage.name;
+        let Some(mount) = there.filter(here) else {
             continue;
         };
         if let Ok(Some(seen)) = spot.root.look(&mount.folder.as_bytes()[1..]) {

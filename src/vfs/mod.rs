@@ -17,7 +17,9 @@
 //!   what is there, and those left go on in place.
 //! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
+mod buffers;
 mod change;
+mod contents;
 mod file;
 mod handle;
 mod health;
@@ -25,10 +27,12 @@ pub mod limits;
 mod listing;
 mod local;
 mod open;
+mod pace;
 mod pieces;
 mod pool;
 mod relocate;
 mod resolve;
+mod right;
 mod slots;
 mod staged;
 #[cfg(test)]
@@ -38,12 +42,12 @@ mod types;
 mod writes;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{Object, Operation, Storage, ViewSource};
+use crate::catalog::{AgeSource, Object, Operation, Storage, View, ViewSource};
 use crate::clock::Clock;
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
@@ -53,11 +57,14 @@ use crate::session::Session;
 use health::Health;
 use listing::Reader;
 use local::Faults;
+use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
 use slots::Slots;
 use staged::held::Held;
 
+pub use buffers::{Buffers, Chunk};
+pub use contents::{Hash, Hashing};
 pub use handle::OpenFile;
 pub use staged::clean::Cleaned;
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
@@ -80,9 +87,19 @@ struct Inner {
     slots: Arc<Slots>,
     health: Health,
     faults: Faults,
+    buffers: Arc<Buffers>,
+    pace: Pace,
+    /// How long ago a leader was confirmed; unset: not known, and nothing is refused for it.
+    confirmed: OnceLock<AgeSource>,
 }
 
 impl Inner {
+    /// Refuses what would be done by a view that is older than the settings allow.
+    fn fresh(&self, view: &View) -> Result<(), VfsError> {
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
+    }
+
     /// The pool of a storage.
     fn pool(&self, storage: &Name) -> Pool {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,8 +133,17 @@ impl Vfs {
                 slots: Arc::default(),
                 health: Health::default(),
                 faults,
+                buffers: Arc::default(),
+                pace: Pace::default(),
+                confirmed: OnceLock::new(),
             }),
         }
+    }
+
+    /// From now on nothing is done while `confirmed` is above the settings' `staleness_max_seconds`; the first that is
+    /// given stays.
+    pub fn refuse_when_older(&self, confirmed: AgeSource) {
+        let _ = self.inner.confirmed.set(confirmed);
     }
 
     fn asker(&self, session: &Arc<Session>) -> Asker {
@@ -137,8 +163,7 @@ impl Vfs {
     ) -> Result<Attributes, VfsError> {
         let asker = self.asker(session);
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing::virtual_folder(self.inner.clock.now())),
             };
@@ -164,8 +189,7 @@ impl Vfs {
             reader: Arc::new(Mutex::new(reader)),
         };
         let Some(place) = asker.place(path)? else {
-            let (_, account) = asker.account()?;
-            return match standing(&account.spec, path) {
+            return match standing(&asker.access()?, path) {
                 Standing::Ordinary => Err(VfsError::NotFound),
                 _ => Ok(listing(None, Reader::of_mounts(asker, path)?)),
             };
@@ -214,16 +238,36 @@ impl Vfs {
         Ok(OpenFile::new(core))
     }
 
-    /// Changes attributes by path.
+    /// Changes attributes by path, behind a symbolic link at its end.
     pub async fn set_attributes(
         &self,
         session: &Arc<Session>,
         path: &VirtualPath,
         change: &AttributeChange,
     ) -> Result<(), VfsError> {
+        self.change_attributes(session, path, change, true).await
+    }
+
+    /// Changes attributes by path; of a symbolic link at its end its own, of which only the times can be changed.
+    pub async fn set_link_attributes(
+        &self,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        change: &AttributeChange,
+    ) -> Result<(), VfsError> {
+        self.change_attributes(session, path, change, false).await
+    }
+
+    async fn change_attributes(
+        &self,
+        session: &Arc<Session>,
+        path: &VirtualPath,
+        change: &AttributeChange,
+        follow: bool,
+    ) -> Result<(), VfsError> {
         let asker = self.asker(session);
         let change = change.clone();
-        let job = move |asker: &Asker, place| change::set_attributes(asker, place, &change);
+        let job = move |asker: &Asker, place| change::set_attributes(asker, place, &change, follow);
         // Write alone allows it on the session's own upload; which one is needed shows on the disk.
         let either = [Operation::SetAttributes, Operation::Write];
         let result = Self::on_one(&asker, either, path, job).await;

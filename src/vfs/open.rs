@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use super::file::{Core, Counts, Right, check_reserve};
+use super::file::{Core, Counts, check_reserve};
 use super::local::{state_of, told};
 use super::resolve::{Asker, Place, Spot};
+use super::right::Right;
 use super::slots::OpenSlot;
 use super::staged::{Stage, Staged, partial};
 use super::writes::Writes;
@@ -66,6 +67,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     /// The rights that are needed, if the account has them: for reading and for writing.
     fn rights(&self, spot: &Spot, writes: Operation) -> Result<(Option<Right>, Option<Right>), VfsError> {
+        self.asker.may_carry_at(spot)?;
         let right = |wanted: bool, operation: Operation| {
             wanted
                 .then(|| self.asker.may_at(operation, spot).map(|()| Right::new(operation)))

@@ -11,19 +11,20 @@ use super::change::{own_upload, refuse_mounts};
 use super::local::{FaultPoint, is_staging, link_text, rename_no_replace, told};
 use super::resolve::{Asker, Place, Spot};
 use super::{FileType, VfsError};
-use crate::access::mount_of;
-use crate::catalog::{Durability, Operation, Reach};
+use crate::access::may_move_folder;
+use crate::catalog::{Durability, Operation};
 use crate::path::{PATH_BYTES_MAX, VirtualPath};
 
 /// Moves a file, a link or a folder.
 pub(super) fn rename(asker: &Asker, from: Place, to: Place, overwrite: bool) -> Result<(), VfsError> {
     refuse_mounts(asker, &from.path, VfsError::Denied(Operation::Rename))?;
     refuse_mounts(asker, &to.path, VfsError::Denied(Operation::Rename))?;
-    refuse_guarded(asker, &from.path)?;
     let from = asker.spot(from, false)?;
     let to = asker.spot(to, false)?;
     asker.may_at(Operation::Rename, &from)?;
     asker.may_at(Operation::Rename, &to)?;
+    refuse_guarded(asker, &from, &to)?;
+    refuse_untaken(asker, &from, &to)?;
     if from.place.storage.spec.root != to.place.storage.spec.root {
         return Err(VfsError::CrossesStorages);
     }
@@ -89,22 +90,29 @@ fn move_on_disk(asker: &Asker, from: &Spot, to: &Spot, overwrite: bool) -> Resul
     Ok(())
 }
 
-/// A folder with a denial below it stays where it is: moved, what it guards would lie under other grants.
-fn refuse_guarded(asker: &Asker, path: &VirtualPath) -> Result<(), VfsError> {
-    let (_, account) = asker.account()?;
-    let mounts = account.spec.mounts.iter().chain(&account.spec.home);
-    let guarded = mounts.filter_map(|mount| mount.grants.as_ref()).flatten().any(|grant| {
-        // Where a pattern holds below a folder cannot be told without looking at every name there.
-        let below = match &grant.reach {
-            Reach::Below(guarded) => guarded != path && guarded.is_within(path),
-            Reach::Matching(_) => true,
-        };
-        below && grant.deny.iter().next().is_some()
-    });
-    if guarded {
-        return Err(VfsError::Denied(Operation::Rename));
+/// A folder with a denial below it that would not hold at the target alike stays where it is.
+fn refuse_guarded(asker: &Asker, from: &Spot, to: &Spot) -> Result<(), VfsError> {
+    let is_folder =
+        |spot: &Spot| matches!(&spot.seen, Some(seen) if seen.state.attributes.file_type == FileType::Folder);
+    if !is_folder(from) {
+        return Ok(());
     }
-    Ok(())
+    let access = asker.access()?;
+    let free = may_move_folder(&access, &from.place.path, &to.place.path)
+        && (from.path == from.place.path && to.path == to.place.path || may_move_folder(&access, &from.path, &to.path));
+    if free {
+        Ok(())
+    } else {
+        Err(VfsError::Denied(Operation::Rename))
+    }
+}
+
+/// A file keeps a name that may be carried, before and after: else a new name would be a way round the limits.
+fn refuse_untaken(asker: &Asker, from: &Spot, to: &Spot) -> Result<(), VfsError> {
+    match &from.seen {
+        Some(seen) if seen.state.attributes.file_type == FileType::Folder => Ok(()),
+        _ => asker.may_carry_at(from).and_then(|()| asker.may_carry_at(to)),
+    }
 }
 
 /// Gives a file a second name. Under it another grant decides, so every right to change the content that the new
@@ -125,6 +133,7 @@ pub(super) fn make_hard_link(asker: &Asker, existing: Place, link: Place) -> Res
     ] {
         asker.may_at(operation, spot)?;
     }
+    refuse_untaken(asker, &existing, &link)?;
     if existing.place.storage.spec.root != link.place.storage.spec.root {
         return Err(VfsError::CrossesStorages);
     }
@@ -209,8 +218,7 @@ fn relative_text(asker: &Asker, target: &[u8], link: &Place) -> Result<Vec<u8>, 
             "the target of the link is a name that the server keeps".to_owned(),
         ));
     }
-    let (_, account) = asker.account()?;
-    if mount_of(&account.spec, &path).is_none_or(|mount| mount.at != link.at) {
+    if asker.access()?.mount_of(&path).is_none_or(|mount| mount.at != link.at) {
         return Err(VfsError::OutOfMount);
     }
     if target.first() != Some(&b'/') {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::local::{Real, Root, STAGING, Seen, is_staging, join, real_path, split};
 use super::{Inner, VfsError};
-use crate::access::{Decision, decide, mount_of};
-use crate::catalog::{Account, Mount, Object, Operation, Storage, View};
+use crate::access::{Access, Decision};
+use crate::catalog::{Mount, Object, Operation, Storage, View};
 use crate::events::{Event, FileOperation, FileVerb};
 use crate::path::VirtualPath;
 use crate::session::{CloseReason, Session};
@@ -82,12 +82,12 @@ pub(super) enum Standing {
 }
 
 /// What `path` is to the tree of mounts.
-pub(super) fn standing(account: &Account, path: &VirtualPath) -> Standing {
+pub(super) fn standing(access: &Access, path: &VirtualPath) -> Standing {
     let mut standing = Standing::Ordinary;
     if path.is_root() {
         return Standing::MountPoint;
     }
-    for mount in account.mounts.iter().chain(&account.home) {
+    for mount in access.mounts() {
         if mount.at == *path {
             return Standing::MountPoint;
         }
@@ -99,10 +99,11 @@ pub(super) fn standing(account: &Account, path: &VirtualPath) -> Standing {
 }
 
 impl Asker {
-    /// The latest view and the account, both still good.
-    pub(super) fn account(&self) -> Result<(Arc<View>, Arc<Object<Account>>), VfsError> {
+    /// What the account has in the latest view; both are still good.
+    pub(super) fn access(&self) -> Result<Access, VfsError> {
         self.session.check().map_err(VfsError::Revoked)?;
         let view = (self.inner.view)();
+        self.inner.fresh(&view)?;
         let revoked = |what: &str| VfsError::Revoked(CloseReason::Revoked(what.to_owned()));
         let Some(account) = view.accounts.get(self.session.account()).cloned() else {
             return Err(revoked("the account was removed"));
@@ -113,44 +114,66 @@ impl Asker {
         if account.spec.expires_at.is_some_and(|at| self.inner.clock.now() >= at) {
             return Err(revoked("the account has expired"));
         }
-        Ok((view, account))
+        Ok(Access::of(view, account))
+    }
+
+    /// Whether the limits on files let one of this path in and out.
+    pub(super) fn may_carry(&self, access: &Access, path: &VirtualPath) -> Result<(), VfsError> {
+        access
+            .may_carry(&self.session.service, path)
+            .map_err(VfsError::NotTaken)
+    }
+
+    /// The same for a spot: for the path asked for, and for the one behind a link too.
+    pub(super) fn may_carry_at(&self, spot: &Spot) -> Result<(), VfsError> {
+        let access = self.access()?;
+        self.may_carry(&access, &spot.place.path)?;
+        self.may_carry(&access, &spot.path)
+    }
+
+    /// Refuses a file of `size` bytes where the limits on uploads do not let it become as large.
+    pub(super) fn may_hold(&self, size: u64) -> Result<(), VfsError> {
+        match self.access()?.upload_bytes_max(&self.session.service) {
+            Some(max) if size > max => Err(too_large(max)),
+            _ => Ok(()),
+        }
     }
 
     /// Decides one operation on one path on the latest view.
     pub(super) fn may(&self, operation: Operation, path: &VirtualPath) -> Result<(), VfsError> {
-        let (_, account) = self.account()?;
-        may(&account.spec, operation, path)
+        may(&self.access()?, operation, path)
     }
 
     /// Where `path` lies; `None`: in no mount.
     pub(super) fn place(&self, path: &VirtualPath) -> Result<Option<Place>, VfsError> {
-        let (view, account) = self.account()?;
+        let access = self.access()?;
         if path.components().any(is_staging) {
             return Err(VfsError::InvalidName(format!(
                 "`{}` is a name that the server keeps for itself",
                 String::from_utf8_lossy(STAGING)
             )));
         }
-        mount_of(&account.spec, path)
-            .map(|mount| place_in(&view, mount, path))
+        access
+            .mount_of(path)
+            .map(|mount| place_in(access.view(), mount, path))
             .transpose()
     }
 
     /// Where `path` lies, if `operation` may be done there. A path in no mount is denied where folders lead to
     /// mounts, and not found elsewhere.
     pub(super) fn permitted(&self, operation: Operation, path: &VirtualPath) -> Result<Place, VfsError> {
-        let (_, account) = self.account()?;
+        let access = self.access()?;
         match self.place(path)? {
-            Some(place) => may(&account.spec, operation, path).map(|()| place),
-            None if standing(&account.spec, path) == Standing::Ordinary => Err(self.outside(&account.spec, path)),
+            Some(place) => may(&access, operation, path).map(|()| place),
+            None if standing(&access, path) == Standing::Ordinary => Err(self.outside(&access, path)),
             None => Err(VfsError::Denied(operation)),
         }
     }
 
     /// The answer for a path in no mount that leads to none: making something next to mounts is not possible.
-    fn outside(&self, account: &Account, path: &VirtualPath) -> VfsError {
+    fn outside(&self, access: &Access, path: &VirtualPath) -> VfsError {
         let parent = path.parent().unwrap_or_else(VirtualPath::root);
-        match standing(account, &parent) {
+        match standing(access, &parent) {
             Standing::Ordinary => VfsError::NotFound,
             _ => VfsError::Denied(Operation::Write),
         }
@@ -158,15 +181,15 @@ impl Asker {
 
     /// Whether the attributes of `path` may be seen: by whoever may list its folder, or may do anything to it.
     pub(super) fn may_look(&self, path: &VirtualPath) -> Result<(), VfsError> {
-        let (_, account) = self.account()?;
+        let access = self.access()?;
         let parent = path.parent().unwrap_or_else(VirtualPath::root);
-        let lists = may(&account.spec, Operation::List, &parent).is_ok();
+        let lists = may(&access, Operation::List, &parent).is_ok();
         let any = || {
             Operation::ALL
                 .into_iter()
-                .any(|operation| may(&account.spec, operation, path).is_ok())
+                .any(|operation| may(&access, operation, path).is_ok())
         };
-        if lists || standing(&account.spec, path) != Standing::Ordinary || any() {
+        if lists || standing(&access, path) != Standing::Ordinary || any() {
             Ok(())
         } else {
             Err(VfsError::Denied(Operation::List))
@@ -214,8 +237,7 @@ impl Asker {
     /// The virtual path behind a link; it must lie in the same mount.
     fn behind_link(&self, place: &Place, below: &[u8]) -> Result<VirtualPath, VfsError> {
         let path = VirtualPath::resolve(&place.at, below).map_err(|error| VfsError::InvalidName(error.to_string()))?;
-        let (_, account) = self.account()?;
-        match mount_of(&account.spec, &path) {
+        match self.access()?.mount_of(&path) {
             Some(mount) if mount.at == place.at => Ok(path),
             _ => Err(VfsError::OutOfMount),
         }
@@ -223,9 +245,10 @@ impl Asker {
 
     /// Decides on the path asked for, and on the one behind a link too.
     pub(super) fn may_at(&self, operation: Operation, spot: &Spot) -> Result<(), VfsError> {
-        self.may(operation, &spot.place.path)?;
+        let access = self.access()?;
+        may(&access, operation, &spot.place.path)?;
         if spot.path != spot.place.path {
-            self.may(operation, &spot.path)?;
+            may(&access, operation, &spot.path)?;
         }
         Ok(())
     }
@@ -303,9 +326,14 @@ pub(super) fn place_in(view: &View, mount: &Mount, path: &VirtualPath) -> Result
 }
 
 /// The decision as a result.
-pub(super) fn may(account: &Account, operation: Operation, path: &VirtualPath) -> Result<(), VfsError> {
-    match decide(account, operation, path) {
-        Decision::Allow(_) => Ok(()),
-        Decision::Deny(_) | Decision::NoMount => Err(VfsError::Denied(operation)),
+pub(super) fn may(access: &Access, operation: Operation, path: &VirtualPath) -> Result<(), VfsError> {
+    match access.decide(operation, path) {
+        Decision::Allow => Ok(()),
+        Decision::Deny | Decision::NoMount => Err(VfsError::Denied(operation)),
     }
+}
+
+/// The answer to an upload that is larger than `max` bytes.
+pub(super) fn too_large(max: u64) -> VfsError {
+    VfsError::Limit(format!("an uploaded file may have at most {max} bytes here"))
 }

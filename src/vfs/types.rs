@@ -126,6 +126,10 @@ pub enum VfsError {
     InvalidName(String),
     /// The session is closed or the credential revoked.
     Revoked(CloseReason),
+    /// Files of this name are not carried here; the text says why.
+    NotTaken(String),
+    /// This node has had no confirmed leader for too long; the text says how long.
+    Stale(String),
     /// The upload was taken over by another session.
     TakenOver,
     /// The storage failed; the text is for the log and holds no secret.
@@ -146,7 +150,12 @@ impl std::fmt::Display for VfsError {
             Self::CrossesStorages => f.write_str("source and target lie on different storages"),
             Self::Revoked(reason) => write!(f, "the session has ended: {reason}"),
             Self::TakenOver => f.write_str("another session has taken over this upload"),
-            Self::Limit(what) | Self::Unsupported(what) | Self::InvalidName(what) | Self::Io(what) => f.write_str(what),
+            Self::Limit(what)
+            | Self::Unsupported(what)
+            | Self::InvalidName(what)
+            | Self::NotTaken(what)
+            | Self::Stale(what)
+            | Self::Io(what) => f.write_str(what),
         }
     }
 }

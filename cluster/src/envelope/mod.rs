@@ -206,6 +206,11 @@ impl Envelope {
         })
     }
 
+    /// Whether these bytes are a command of the replicated machine.
+    pub fn is_app(bytes: &Bytes) -> bool {
+        bytes.get(1) == Some(&KIND_APP)
+    }
+
     /// Whether these bytes are a blank or a membership entry, which Raft itself must understand; everything else is
     /// only opened when it is applied. `None`: a command.
     pub fn decode_for_raft(bytes: &Bytes) -> Result<Option<Self>, CodecError> {
@@ -308,6 +313,12 @@ pub fn unpack<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T,
         Ok((_, rest)) => Err(broken(what, &format!("{} bytes are left over", rest.len()))),
         Err(error) => Err(broken(what, &error.to_string())),
     }
+}
+
+/// Why stored or sent bytes were written by a newer release, if they were.
+pub fn newer_format(what: &'static str, bytes: &[u8]) -> Option<CodecError> {
+    let format = bytes.first().filter(|format| **format > FORMAT)?;
+    Some(newer(what, "format version", *format))
 }
 
 fn broken(what: &'static str, reason: &str) -> CodecError {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Blob, LogIdV1, MembershipV1, VoteV1, open, pack, unpack};
-use crate::CodecError;
+use crate::{CodecError, NodeId};
 
 /// A stored or sent struct with its own kind byte.
 pub trait Framed: Serialize + DeserializeOwned {
@@ -17,6 +17,11 @@ pub trait Framed: Serialize + DeserializeOwned {
     /// The bytes to store or send.
     fn encode(&self) -> Bytes {
         pack(Self::KIND, self)
+    }
+
+    /// Whether these bytes are such a struct, in whatever format.
+    fn is_in(bytes: &Bytes) -> bool {
+        bytes.get(1) == Some(&Self::KIND)
     }
 
     /// The reverse of [`encode`](Self::encode); another kind or an unknown format is an error.
@@ -134,6 +139,45 @@ pub struct SnapshotReplyV1 {
     pub vote: VoteV1,
 }
 
+/// What a node tells of its state, to be compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateReportV1 {
+    /// Log indexes that all nodes come by, and the state hash there.
+    pub checkpoints: Vec<(u64, [u8; 16])>,
+    /// Where it stands, and the state hash there.
+    pub now: Option<(u64, [u8; 16])>,
+    /// It is being mended.
+    pub aside: bool,
+    /// Its disk is nearly full.
+    pub low_space: bool,
+}
+
+/// A node whose state differs from the majority's asks one of the majority for its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MendAskV1 {
+    /// Who asks.
+    pub node: NodeId,
+    /// Where the difference was found.
+    pub index: u64,
+    /// The state hash there that a majority has.
+    pub hash: [u8; 16],
+    /// The state must contain all entries up to here.
+    pub applied: u64,
+}
+
+/// The answer to it, after the state was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MendReplyV1 {
+    /// It was sent and taken.
+    Sent,
+    /// Why not.
+    Refused(String),
+}
+
+/// What goes before the bytes of a state that a node has asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MendHeadV1 {}
+
 /// What a stored state (a snapshot, or the applied state on disk) says about itself, apart from its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHeadV1 {
@@ -169,6 +213,10 @@ framed! {
     46 "snapshot head" SnapshotHeadV1,
     47 "snapshot reply" SnapshotReplyV1,
     48 "state head" StateHeadV1,
+    49 "state report" StateReportV1,
+    50 "request for a state" MendAskV1,
+    51 "answer to a request for a state" MendReplyV1,
+    52 "head of a state" MendHeadV1,
 }
 
 pub(crate) use framed;

@@ -57,5 +57,11 @@ pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);
 pub const DISMISSED_AFTER: Duration = Duration::from_secs(3);
 /// How long voters may take to answer before a removal is refused for want of a quorum.
 pub const ANSWERING_MAX: Duration = Duration::from_secs(2);
+/// How often a node looks at the room on its disk.
+pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// At every how many of those looks it writes down when a confirmed leader was last heard.
+pub const CONFIRMED_SAVE_LOOKS: u64 = 10;
+/// How often a node compares its state with the other members'.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(1);
 /// How long a node that has just started may take to know its cluster before it says that it does not.
 pub const UNKNOWN_CLUSTER_MAX: Duration = Duration::from_secs(1);

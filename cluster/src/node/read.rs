@@ -11,10 +11,10 @@ use tokio::time::{Instant, timeout_at};
 use super::messages::ReadReplyV1;
 use super::route::Search;
 use super::running::Node;
-use super::{ClusterStatus, Member, limits, serve};
+use super::{ClusterStatus, Member, Standing, limits, serve};
 use crate::envelope::wire::Framed;
 use crate::identity::hex;
-use crate::raft::{CoreError, Role};
+use crate::raft::{CoreError, Metrics, Role, Verdict};
 use crate::transport::Lane;
 use crate::{NodeId, ReadError, StateMachine};
 
@@ -91,6 +91,20 @@ impl<M: StateMachine> Node<M> {
         })
     }
 
+    fn standing(&self, metrics: &Metrics) -> Standing {
+        let not_ready = match &metrics.verdict {
+            _ if metrics.aside => Some("the state of this node differs from the majority's and is being mended"),
+            Verdict::Minority(_) => Some("the state of this node differs from the majority's"),
+            Verdict::Agreed | Verdict::NoMajority { .. } => None,
+        };
+        Standing {
+            not_ready: not_ready.map(str::to_owned),
+            no_majority: matches!(metrics.verdict, Verdict::NoMajority { .. }),
+            low_space: metrics.low_space,
+            confirmed_age_seconds: self.confirmed_before.age().as_secs_f64(),
+        }
+    }
+
     /// See [`Cluster::status`](crate::Cluster::status).
     pub(super) fn status(&self) -> ClusterStatus {
         let metrics = self.core.metrics();
@@ -125,6 +139,7 @@ impl<M: StateMachine> Node<M> {
             state_hash: hex(&metrics.state_hash),
             log_fsyncs,
             log_fsync_seconds,
+            standing: self.standing(&metrics),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::admission::check_peer_address;
+use super::confirmed::Confirmed;
 use super::left_over::LeftOvers;
 use super::link::Link;
 use super::serve::{Door, Product};
@@ -22,7 +23,7 @@ use crate::identity::{
     random, sign_request,
 };
 use crate::raft::log::LogStats;
-use crate::raft::{Core, CoreConfig, Fatal, NodeRecord, Role};
+use crate::raft::{Core, CoreConfig, Fatal, NodeRecord, Role, Room};
 use crate::transport::{Client, Credentials, Listening, Peer, PeerTable, listen};
 use crate::{NodeId, StateMachine, store};
 
@@ -60,6 +61,8 @@ pub(super) struct Node<M: StateMachine> {
     confirmed: Arc<AtomicBool>,
     /// When a leader was last heard that has heard a quorum.
     confirmed_heard: Mutex<Option<Instant>>,
+    /// The same, across restarts.
+    pub(super) confirmed_before: Confirmed,
 }
 
 /// A started node; ends with the last handle.
@@ -156,11 +159,13 @@ impl<M: StateMachine> Running<M> {
         let (folder, alarm) = (options.folder.clone(), fatal.clone());
         let storage = keys::blocking(move || store::open(&folder, &alarm)).await?;
         let log_stats = storage.log.stats();
+        let storage_room = storage.room;
         let config = CoreConfig {
             node: identity.node,
             heartbeat: options.heartbeat,
             snapshot_every: options.snapshot_every,
             keep_behind_snapshot: options.snapshot_every.min(limits::KEEP_BEHIND_SNAPSHOT_MAX),
+            compare_every: limits::COMPARE_EVERY,
         };
         let election_max = config.election_max();
         let link = Link::new(client.clone(), confirmed.clone());
@@ -182,16 +187,18 @@ impl<M: StateMachine> Running<M> {
             learned: Mutex::default(),
             confirmed,
             confirmed_heard: Mutex::default(),
+            confirmed_before: Confirmed::open(&options.folder),
             identity,
         });
         node.refresh_peers();
         let door = Arc::new(Door(node.clone()));
         let listening = listen(options.peer_listen, &credentials, table, door).await?;
         node.found_once(&options.folder).await?;
-        tokio::spawn(follow_revisions(node.clone()));
-        tokio::spawn(keep_current(node.clone()));
-        tokio::spawn(keys::keep_pulling(node.clone()));
-        tokio::spawn(membership::keep_reconciling(node.clone()));
+        node.keep("tells of new revisions", follow_revisions(node.clone()));
+        node.keep("keeps the table of peers", keep_current(node.clone()));
+        node.keep("fetches keys", keys::keep_pulling(node.clone()));
+        node.keep("keeps the membership", membership::keep_reconciling(node.clone()));
+        node.keep("looks after the disk", keep_disk(node.clone(), storage_room));
         tracing::info!(
             node = %node.id,
             cluster = %node.identity.cluster,
@@ -237,6 +244,21 @@ impl ConsensusRuntime {
 }
 
 impl<M: StateMachine> Node<M> {
+    /// Runs what must never end. Should it all the same (it panicked), the node stops: half a node would look healthy.
+    fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let fatal = self.core.fatal().clone();
+        tokio::spawn(async move {
+            let ended = tokio::spawn(work).await;
+            // Cancelled: the runtime itself ends.
+            if ended.as_ref().is_ok() || ended.is_err_and(|error| error.is_panic()) {
+                fatal.raise(format!(
+                    "the part of this node that {what} has ended by a fault of the program: see the journal for the \
+                     panic, report it, and start the node again"
+                ));
+            }
+        });
+    }
+
     /// Founds the cluster, if this is its first node's first start.
     async fn found_once(&self, folder: &Path) -> Result<(), NodeError> {
         let marker: PathBuf = folder.join(FOUNDING_FILE);
@@ -288,8 +310,11 @@ impl<M: StateMachine> Node<M> {
             }
             changed
         });
-        self.confirmed
-            .store(metrics.role == Role::Leader && metrics.quorum, Ordering::Relaxed);
+        let leads = metrics.role == Role::Leader && metrics.quorum;
+        self.confirmed.store(leads, Ordering::Relaxed);
+        if leads {
+            self.confirmed_before.now();
+        }
     }
 
     /// Members that another member named. They count while this node hears no leader: one of them may lead.
@@ -312,6 +337,7 @@ impl<M: StateMachine> Node<M> {
     /// A leader that has heard a quorum has spoken.
     pub(super) fn confirmed_leader_was_heard(&self) {
         *self.confirmed_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.confirmed_before.now();
     }
 
     /// Whether that was within one election timeout.
@@ -354,6 +380,35 @@ async fn follow_revisions<M: StateMachine>(node: Arc<Node<M>>) {
         node.revisions.send_replace(seen);
         let before = seen;
         seen = node.core.revision().until(|revision| revision != before).await;
+    }
+}
+
+/// Looks after the room on the disk, and writes down when a confirmed leader was last heard.
+async fn keep_disk<M: StateMachine>(node: Arc<Node<M>>, room: Arc<Room>) {
+    let mut looks = 0_u64;
+    loop {
+        let (looking, saving, due) = (
+            room.clone(),
+            node.clone(),
+            looks.is_multiple_of(limits::CONFIRMED_SAVE_LOOKS),
+        );
+        let looked = tokio::task::spawn_blocking(move || {
+            if due && let Err(error) = saving.confirmed_before.save() {
+                tracing::warn!(%error, "cannot write down when a confirmed leader was last heard");
+            }
+            looking.look()
+        });
+        match looked.await {
+            Ok(Ok(low)) => node.core.set_low_space(low),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot look at the room on the disk"),
+            Err(error) => match error.try_into_panic() {
+                // So does this, and the node stops.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => tracing::debug!("the runtime ends"),
+            },
+        }
+        looks += 1;
+        tokio::time::sleep(limits::DISK_LOOK_EVERY).await;
     }
 }
 

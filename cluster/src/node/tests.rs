@@ -1,6 +1,7 @@
 //! Real nodes over real TCP on 127.0.0.1, each with its folder and its consensus runtime.
 #![allow(clippy::unwrap_used)]
 
+mod full_disk;
 mod losses;
 mod members;
 mod serving;

@@ -16,13 +16,16 @@ use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerSta
 
 use super::fatal::Fatal;
 use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
-use super::network::{Network, PeerTransport, Rpc};
+use super::mend::Standing;
+use super::network::{Network, PeerTransport, Reach, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeRecord, TypeConfig};
 use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, Rows, convert, setup};
-use crate::envelope::wire::{AppendV1, Framed, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1};
-use crate::envelope::{Answer, Blob, ClusterCommand, Envelope};
+use crate::envelope::wire::{
+    AppendV1, Framed, MendAskV1, MendHeadV1, MendReplyV1, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1,
+};
+use crate::envelope::{Answer, Blob, ClusterCommand, Envelope, newer_format};
 use crate::limits::{FOUND_MAX, READ_INDEX_MAX};
 use crate::store::format;
 use crate::{NodeId, StateMachine};
@@ -39,7 +42,7 @@ pub struct StateParts {
 
 /// A running node's consensus. Clones are handles to the same.
 pub struct Core<RT: AsyncRuntime, M: StateMachine> {
-    inner: Arc<Inner<RT, M>>,
+    pub(super) inner: Arc<Inner<RT, M>>,
 }
 
 impl<RT: AsyncRuntime, M: StateMachine> Clone for Core<RT, M> {
@@ -50,14 +53,17 @@ impl<RT: AsyncRuntime, M: StateMachine> Clone for Core<RT, M> {
     }
 }
 
-struct Inner<RT: AsyncRuntime, M: StateMachine> {
-    raft: Raft<TypeConfig<RT>, Machine<M>>,
-    config: CoreConfig,
-    published: Arc<Published<M>>,
-    snapshots: Arc<dyn Snapshots>,
-    fatal: Fatal,
+pub(super) struct Inner<RT: AsyncRuntime, M: StateMachine> {
+    pub(super) raft: Raft<TypeConfig<RT>, Machine<M>>,
+    pub(super) config: CoreConfig,
+    pub(super) published: Arc<Published<M>>,
+    pub(super) snapshots: Arc<dyn Snapshots>,
+    pub(super) fatal: Fatal,
     stopping: AtomicBool,
     leader_heard: Mutex<Option<RT::Instant>>,
+    pub(super) standing: Mutex<Standing>,
+    /// The way to the others, beside openraft's.
+    pub(super) reach: Box<dyn Reach>,
 }
 
 impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
@@ -79,6 +85,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         let machine = Machine::<M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
             .map_err(|error| stopped(error.to_string()))?;
         let published = machine.published();
+        let reach = Box::new(transport.clone());
         let network = Network::<RT, T>::new(transport);
         let raft = Raft::new(config.node.0, Arc::new(raft_config), network, log, machine)
             .await
@@ -92,9 +99,12 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 fatal,
                 stopping: AtomicBool::new(false),
                 leader_heard: Mutex::new(None),
+                standing: Mutex::default(),
+                reach,
             }),
         };
         drop(TypeConfig::<RT>::spawn(core.clone().watch_for_end()));
+        drop(TypeConfig::<RT>::spawn(core.clone().watch_state()));
         Ok(core)
     }
 
@@ -161,11 +171,40 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// Dropping the future does not take the proposal back.
     ///
     /// A leader that has not heard a quorum for one longest election timeout refuses before it appends.
+    ///
+    /// While the nodes' states differ, or where there is no room on the disks, the machine's commands are refused; the
+    /// cluster's own go on, as they are the way out.
     pub async fn propose(&self, envelope: Bytes) -> Result<Answer, CoreError> {
+        if Envelope::is_app(&envelope)
+            && let Some(reason) = self.refusal()
+        {
+            return Err(CoreError::Unavailable { reason });
+        }
         match self.inner.raft.client_write(Blob(envelope)).await {
             Ok(response) => Ok(response.data),
             Err(error) => Err(write_error(error)),
         }
+    }
+
+    /// Why no change can be made now, if this node leads.
+    fn refusal(&self) -> Option<String> {
+        if self.standing().is_well() {
+            return None;
+        }
+        let metrics = self.metrics();
+        (metrics.role == Role::Leader)
+            .then(|| self.standing().refusal(&metrics))
+            .flatten()
+    }
+
+    /// Whether this node's disk is nearly full: known to the other members soon, and refused for as long as this node
+    /// leads.
+    pub fn set_low_space(&self, low: bool) {
+        self.standing().low_space = low;
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::SeqCst)
     }
 
     /// Proposes a command of the cluster itself; see [`propose`](Self::propose).
@@ -292,7 +331,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         };
         match rpc {
             Rpc::Append => {
+                self.check_format("append", &body)?;
                 let request = AppendV1::decode(&body).map_err(unreadable)?;
+                for entry in &request.entries {
+                    self.check_format("log entry", &entry.envelope.0)?;
+                }
                 let request = convert::append_in(request).map_err(unreadable)?;
                 let reply = convert::append_reply_out(&raft.append_entries(request).await.map_err(stopped_error)?);
                 if !matches!(reply, crate::envelope::wire::AppendReplyV1::HigherVote(_)) {
@@ -321,7 +364,22 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 })?;
                 Ok(convert::transfer_reply_out(&reply).encode())
             }
+            Rpc::Report => Ok(self.report().encode()),
+            Rpc::Mend => {
+                let ask = MendAskV1::decode(&body).map_err(unreadable)?;
+                Ok(self.give_state(ask).await.encode())
+            }
         }
+    }
+
+    /// A leader sends what only a newer build understands: this node cannot follow and must not be asked for ever.
+    fn check_format(&self, what: &'static str, bytes: &[u8]) -> Result<(), CoreError> {
+        let Some(newer) = newer_format(what, bytes) else {
+            return Ok(());
+        };
+        let reason = format!("this node cannot follow the leader: {newer}");
+        self.inner.fatal.raise(reason.clone());
+        Err(CoreError::Message { reason })
     }
 
     fn leader_was_heard(&self) {
@@ -339,6 +397,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// Installs a snapshot that was received whole. `head` is what [`PeerTransport::send_snapshot`] was given; the
     /// answer goes back to the sender. A snapshot that is broken or of a newer format is refused.
     pub async fn receive_snapshot(&self, head: Bytes, data: SnapshotData) -> Result<Bytes, CoreError> {
+        if MendHeadV1::is_in(&head) {
+            self.take_state(data).await?;
+            return Ok(MendReplyV1::Sent.encode());
+        }
         let unreadable = |reason: String| CoreError::Message { reason };
         let asked = SnapshotHeadV1::decode(&head).map_err(|error| unreadable(error.to_string()))?;
         let reader = SnapshotReader::new(data.clone());
@@ -392,6 +454,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             }
         };
         let replicated = raft.replication.unwrap_or_default();
+        let (verdict, aside, low_space) = {
+            let standing = self.standing();
+            (standing.verdict.clone(), standing.aside, standing.low_space)
+        };
         let sets = raft.committed_membership_config.membership().get_joint_config();
         let settled = sets.iter().take(1).flatten();
         Metrics {
@@ -419,6 +485,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 .map(NodeId)
                 .collect(),
             state_hash: picture.head.state_hash,
+            verdict,
+            aside,
+            low_space,
             feature_level: rows.feature_level(),
             data_key_id: rows.data_key_id(),
         }

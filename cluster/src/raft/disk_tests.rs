@@ -37,6 +37,7 @@ async fn start(folder: &Path) -> (TestCore, log::DiskLog) {
         heartbeat: Duration::from_millis(20),
         snapshot_every: 10_000,
         keep_behind_snapshot: 0,
+        compare_every: Duration::from_secs(1),
     };
     let log = storage.log.clone();
     let core = TestCore::start(config, Alone, storage.log, storage.state, fatal)

@@ -8,7 +8,7 @@ use std::fmt::{Debug, Display};
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -23,9 +23,15 @@ use raft_log::{RaftLog, Types};
 
 use super::convert;
 use super::fatal::Fatal;
+use super::room::Room;
 use super::types::{LogEntry, LogId, RaftVote, TypeConfig};
 use crate::envelope::{Blob, LogIdV1, VoteV1};
-use crate::limits::{APPEND_BYTES_MAX, LOG_CACHE_BYTES, LOG_CACHE_ENTRIES, LOG_CHUNK_BYTES, LOG_SYNC_WAIT};
+use crate::limits::{
+    APPEND_BYTES_MAX, LOG_CACHE_BYTES, LOG_CACHE_ENTRIES, LOG_CHUNK_BYTES, LOG_PREPARE_EVERY, LOG_SYNC_WAIT,
+};
+
+/// About what `raft-log` adds to an entry, in bytes.
+const ENTRY_OVERHEAD: usize = 64;
 
 /// `raft-log`'s types: our stored forms.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -154,6 +160,9 @@ impl Alarm {
 pub struct DiskLog {
     log: Arc<Mutex<RaftLog<Wal>>>,
     alarm: Arc<Alarm>,
+    room: Arc<Room>,
+    /// Bytes appended since the room was last looked after.
+    appended: Arc<AtomicUsize>,
 }
 
 /// Counts fsyncs of a [`DiskLog`] without keeping it open.
@@ -176,7 +185,7 @@ fn lock(log: &Mutex<RaftLog<Wal>>) -> MutexGuard<'_, RaftLog<Wal>> {
 
 impl DiskLog {
     /// Opens or makes the log in `folder`; locks the folder until the last handle is gone.
-    pub fn open(folder: &Path, fatal: Fatal) -> io::Result<Self> {
+    pub fn open(folder: &Path, room: Arc<Room>, fatal: Fatal) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut config = raft_log::Config::new(folder.display());
         config.wal.chunk_max_size = Some(LOG_CHUNK_BYTES);
@@ -184,7 +193,10 @@ impl DiskLog {
         config.log_cache_capacity = Some(LOG_CACHE_BYTES);
         config.log_cache_max_items = Some(LOG_CACHE_ENTRIES);
         let log = RaftLog::open(Arc::new(config))?;
+        room.prepare();
         Ok(Self {
+            room,
+            appended: Arc::default(),
             log: Arc::new(Mutex::new(log)),
             alarm: Arc::new(Alarm {
                 fatal,
@@ -334,15 +346,23 @@ impl<RT: AsyncRuntime> RaftLogStorage<TypeConfig<RT>> for DiskLog {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let mut bytes = 0;
         let entries = entries.into_iter().map(|entry| {
             let log_id = convert::log_id_out(&entry.log_id());
-            (log_id, convert::envelope_out(&entry.payload))
+            let envelope = convert::envelope_out(&entry.payload);
+            bytes += ENTRY_OVERHEAD + envelope.0.len();
+            (log_id, envelope)
         });
-        self.write_and_sync(
+        let appended = self.write_and_sync(
             "append to",
             |log| log.append(entries).map(drop),
             move |result| callback.io_completed(result),
-        )
+        );
+        if self.appended.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOG_PREPARE_EVERY {
+            self.appended.store(0, Ordering::Relaxed);
+            self.room.prepare();
+        }
+        appended
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {

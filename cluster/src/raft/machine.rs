@@ -3,13 +3,15 @@
 //! What an entry means is in `replica`; where state and snapshots are kept is left to `store`.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{AsyncRuntime, RaftSnapshotBuilder};
 
+use super::agreement::{Checkpoints, Hash};
+use super::aside::Aside;
 use super::convert;
 use super::fatal::Fatal;
 use super::replica::{Replica, RowChange, Rows};
@@ -45,6 +47,7 @@ pub struct Recovered {
 pub(super) struct Published<M: StateMachine> {
     view: ArcSwap<M::View>,
     picture: ArcSwap<Picture>,
+    checkpoints: Mutex<Checkpoints>,
     revision: Signal,
 }
 
@@ -59,6 +62,7 @@ impl<M: StateMachine> Published<M> {
         Self {
             view: ArcSwap::new(Arc::new(replica.view())),
             picture: ArcSwap::new(Arc::new(picture_of(replica))),
+            checkpoints: Mutex::default(),
             revision: Signal::new(replica.revision()),
         }
     }
@@ -75,6 +79,17 @@ impl<M: StateMachine> Published<M> {
 
     pub(super) fn picture(&self) -> Arc<Picture> {
         self.picture.load_full()
+    }
+
+    /// State hashes: at indexes that all nodes come by, and where the state stands.
+    pub(super) fn hashes(&self) -> (Vec<(u64, Hash)>, (u64, Hash)) {
+        let picture = self.picture();
+        let now = (picture.head.last.map_or(0, |last| last.index), picture.head.state_hash);
+        (self.checkpoints().all(), now)
+    }
+
+    fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
+        self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn revision(&self) -> &Signal {
@@ -96,6 +111,10 @@ pub(super) struct Machine<M: StateMachine> {
     applied: Option<Box<dyn AppliedStore>>,
     snapshots: Arc<dyn Snapshots>,
     fatal: Fatal,
+    /// While this node is being mended: what it was told to apply meanwhile.
+    aside: Option<Aside>,
+    /// The last index that consensus has given to apply. A mended state may be ahead of it.
+    given: u64,
 }
 
 /// What has been applied and not yet stored, published and answered.
@@ -115,6 +134,8 @@ impl<M: StateMachine> Machine<M> {
         let replica = Replica::restore(&recovered.head, recovered.rows)?;
         Ok(Self {
             published: Arc::new(Published::new(&replica)),
+            aside: None,
+            given: replica.revision(),
             replica: Mutex::new(replica),
             applied: Some(applied),
             snapshots,
@@ -163,6 +184,70 @@ impl<M: StateMachine> Machine<M> {
         self.applied = None;
     }
 
+    /// The state was replaced as a whole: stores and publishes it.
+    fn put_in_place(&mut self) {
+        let (head, rows) = (self.replica().head(), self.replica().rows());
+        self.store(|applied| applied.replace(&head, &rows));
+        let published = self.published.clone();
+        published.checkpoints().forget();
+        published.publish(self.replica());
+    }
+
+    /// From now on nothing is applied: the state is wrong. Gives it, the first time, so that it can be kept.
+    pub(super) fn step_aside(&mut self) -> Option<(StateHeadV1, Rows)> {
+        if self.aside.is_some() {
+            return None;
+        }
+        self.aside = Some(Aside::default());
+        let replica = self.replica();
+        Some((replica.head(), replica.rows()))
+    }
+
+    /// Forgets what was remembered so far. Gives the index from which on all is remembered: a state that contains it
+    /// can be used.
+    pub(super) fn remember_from_here(&mut self) -> u64 {
+        if let Some(aside) = &mut self.aside {
+            *aside = Aside::default();
+        }
+        self.given.max(self.replica().revision())
+    }
+
+    /// Puts a state that is right in place, and applies what came meanwhile.
+    pub(super) fn mend(
+        &mut self,
+        head: &StateHeadV1,
+        mut right: Replica<M>,
+        data: &SnapshotData,
+    ) -> Result<(), String> {
+        let Some(aside) = &mut self.aside else {
+            return Err("this node is not being mended".to_owned());
+        };
+        let entries = aside.after(right.revision(), self.given)?;
+        let mut changes = Vec::new();
+        for entry in &entries {
+            let index = entry.log_id.index;
+            if let Err(error) = right.apply(entry, &mut changes) {
+                return Err(cannot_apply(&self.fatal, index, &error).to_string());
+            }
+        }
+        self.snapshots.adopt(head, data).map_err(|error| error.to_string())?;
+        self.aside = None;
+        *self.replica() = right;
+        self.put_in_place();
+        Ok(())
+    }
+
+    /// Plants a difference: a row that no command has written.
+    #[cfg(test)]
+    pub(super) fn corrupt(&mut self, key: &[u8], value: &[u8]) -> Result<(), CodecError> {
+        let (head, mut rows) = (self.replica().head(), self.replica().rows());
+        rows.insert(super::rows::machine_key(key).into(), value.into());
+        *self.replica() = Replica::restore(&head, rows)?;
+        let published = self.published.clone();
+        published.publish(self.replica());
+        Ok(())
+    }
+
     fn load(&mut self, data: &SnapshotData) -> io::Result<StateHeadV1> {
         let (head, rows) = format::read(SnapshotReader::new(data.clone()))?;
         let replica = Replica::restore(&head, rows).map_err(|error| {
@@ -193,10 +278,22 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
             entries: 0,
         };
         while let Some((entry, responder)) = entries.try_next().await? {
+            let index = entry.log_id.index;
+            self.given = index;
+            if index <= self.replica().revision() {
+                // A mended state contains it already.
+                continue;
+            }
+            if let Some(aside) = &mut self.aside {
+                aside.remember(entry);
+                continue;
+            }
             let answer = match self.replica().apply(&entry, &mut chunk.changes) {
                 Ok(answer) => answer,
-                Err(error) => return Err(cannot_apply(&self.fatal, entry.log_id.index, &error)),
+                Err(error) => return Err(cannot_apply(&self.fatal, index, &error)),
             };
+            let published = self.published.clone();
+            published.checkpoints().passed(index, || self.replica().hash());
             chunk.entries += 1;
             chunk.answers.extend(responder.map(|responder| (responder, answer)));
             if chunk.entries >= APPLY_CHUNK_MAX {
@@ -205,6 +302,14 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         }
         self.finish(&mut chunk);
         Ok(())
+    }
+
+    /// None while the state is wrong, or ahead of what consensus knows.
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
+        if self.aside.is_some() || self.replica().revision() > self.given {
+            return None;
+        }
+        Some(<Self as RaftStateMachine<TypeConfig<RT>>>::get_snapshot_builder(self).await)
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
@@ -220,10 +325,9 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
         let head = self.load(&snapshot)?;
         self.snapshots.adopt(&head, &snapshot)?;
-        let rows = self.replica().rows();
-        self.store(|applied| applied.replace(&head, &rows));
-        let published = self.published.clone();
-        published.publish(self.replica());
+        self.aside = None;
+        self.given = self.replica().revision();
+        self.put_in_place();
         Ok(())
     }
 

@@ -12,6 +12,8 @@
 //! 4. Requests from peers go to [`Core::handle`] and [`Core::receive_snapshot`]; proposals to [`Core::propose`].
 //! 5. [`Core::fatal`] is watched: once it is raised the process ends. [`Core::stop`] ends in good order.
 
+mod agreement;
+mod aside;
 mod cluster;
 mod convert;
 mod core;
@@ -23,8 +25,10 @@ pub mod log;
 mod machine;
 #[cfg(test)]
 pub mod memory_log;
+mod mend;
 mod network;
 mod replica;
+mod room;
 mod rows;
 mod setup;
 mod signal;
@@ -35,10 +39,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use self::core::{Core, StateParts};
+pub use agreement::Verdict;
 pub use fatal::Fatal;
 pub use machine::{AppliedStore, Recovered};
 pub use network::{CallError, Peer, PeerTransport, Rpc};
 pub use replica::{RowChange, Rows, hash_of, row_hash};
+pub use room::Room;
 pub use rows::{ClusterRows, MACHINE as MACHINE_ROWS};
 
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
@@ -59,6 +65,8 @@ pub struct CoreConfig {
     pub snapshot_every: u64,
     /// How many entries stay in the log behind a snapshot, for members that lag a little.
     pub keep_behind_snapshot: u64,
+    /// How often this node compares its state with the others'.
+    pub compare_every: Duration,
 }
 
 impl CoreConfig {
@@ -185,6 +193,12 @@ pub struct Metrics {
     pub settled_voters: BTreeSet<NodeId>,
     /// The state hash at `applied`.
     pub state_hash: [u8; 16],
+    /// What the others' states say of this one.
+    pub verdict: Verdict,
+    /// This node is being mended: it does not apply, and serves a state that is wrong.
+    pub aside: bool,
+    /// The data folder of this node is nearly full.
+    pub low_space: bool,
     /// The agreed feature level; 0 before the cluster is founded.
     pub feature_level: u32,
     /// The newest data key; 0 before the cluster is founded.

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
@@ -33,11 +34,22 @@ pub enum Rpc {
     PreVote,
     /// The leadership is handed over.
     Transfer,
+    /// What the node's state is.
+    Report,
+    /// The node's state is wanted.
+    Mend,
 }
 
 impl Rpc {
     /// Every question.
-    pub const ALL: [Self; 4] = [Self::Append, Self::Vote, Self::PreVote, Self::Transfer];
+    pub const ALL: [Self; 6] = [
+        Self::Append,
+        Self::Vote,
+        Self::PreVote,
+        Self::Transfer,
+        Self::Report,
+        Self::Mend,
+    ];
 
     /// The name of its route.
     pub fn name(self) -> &'static str {
@@ -46,6 +58,8 @@ impl Rpc {
             Self::Vote => "vote",
             Self::PreVote => "pre-vote",
             Self::Transfer => "transfer",
+            Self::Report => "report",
+            Self::Mend => "mend",
         }
     }
 
@@ -107,6 +121,29 @@ pub trait PeerTransport: Clone + Send + Sync + 'static {
         data: SnapshotData,
         timeout: Duration,
     ) -> impl Future<Output = Result<Bytes, CallError>> + Send;
+}
+
+/// The answer to a call, on its way.
+pub(super) type Called = BoxFuture<'static, Result<Bytes, CallError>>;
+
+/// A [`PeerTransport`] whose type does not matter.
+pub(super) trait Reach: Send + Sync {
+    /// See [`PeerTransport::call`].
+    fn call(&self, peer: Peer, rpc: Rpc, body: Bytes, timeout: Duration) -> Called;
+    /// See [`PeerTransport::send_snapshot`].
+    fn send_snapshot(&self, peer: Peer, head: Bytes, data: SnapshotData, timeout: Duration) -> Called;
+}
+
+impl<T: PeerTransport> Reach for T {
+    fn call(&self, peer: Peer, rpc: Rpc, body: Bytes, timeout: Duration) -> Called {
+        let transport = self.clone();
+        Box::pin(async move { PeerTransport::call(&transport, &peer, rpc, body, timeout).await })
+    }
+
+    fn send_snapshot(&self, peer: Peer, head: Bytes, data: SnapshotData, timeout: Duration) -> Called {
+        let transport = self.clone();
+        Box::pin(async move { PeerTransport::send_snapshot(&transport, &peer, head, data, timeout).await })
+    }
 }
 
 /// Makes one [`Connection`] per member.

@@ -168,6 +168,11 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
+    /// The state hash.
+    pub fn hash(&self) -> [u8; 16] {
+        self.hash.to_be_bytes()
+    }
+
     /// The rows; shared structure, so this costs nothing.
     pub fn rows(&self) -> Rows {
         self.rows.clone()

@@ -133,6 +133,8 @@ pub type Writing = Pin<Box<dyn Future<Output = io::Result<SnapshotData>> + Send>
 pub trait Snapshots: Send + Sync + 'static {
     /// Writes `rows` and makes them durable, as the newest snapshot. Must not block the caller's thread for long.
     fn write(&self, head: StateHeadV1, rows: Rows) -> Writing;
+    /// Keeps a state that differs from the majority's, for whoever looks for the reason; never used again.
+    fn set_aside(&self, head: StateHeadV1, rows: Rows) -> Writing;
     /// The newest whole snapshot. Broken ones are skipped.
     fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>>;
     /// Begins to receive a snapshot from the leader.

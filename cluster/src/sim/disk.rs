@@ -39,11 +39,15 @@ impl Disk {
 
 /// Snapshots in memory; durable at once.
 #[derive(Clone, Default)]
-pub struct MemorySnapshots(Arc<Mutex<Option<(StateHeadV1, SnapshotData)>>>);
+pub struct MemorySnapshots {
+    newest: Arc<Mutex<Option<(StateHeadV1, SnapshotData)>>>,
+    /// States that differed from the majority's.
+    pub different: Arc<Mutex<Vec<StateHeadV1>>>,
+}
 
 impl MemorySnapshots {
     fn put(&self, head: &StateHeadV1, data: &SnapshotData) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.clone(), data.clone()));
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((head.clone(), data.clone()));
     }
 }
 
@@ -58,8 +62,14 @@ impl Snapshots for MemorySnapshots {
         Box::pin(std::future::ready(written))
     }
 
+    fn set_aside(&self, head: StateHeadV1, _rows: Rows) -> Writing {
+        let mut different = self.different.lock().unwrap_or_else(PoisonError::into_inner);
+        different.push(head);
+        Box::pin(std::future::ready(Ok(SnapshotData::Memory(Default::default()))))
+    }
+
     fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {

@@ -2,6 +2,7 @@
 //!
 //! A failure prints its seed and the command that replays it. `ARGOSY_SIM_SEEDS` widens the search.
 
+mod differences;
 mod disk;
 mod ledger;
 mod net;

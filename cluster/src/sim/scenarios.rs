@@ -11,9 +11,14 @@ use crate::NodeId;
 use crate::envelope::Answer;
 use crate::raft::{CoreError, Role};
 
-fn scenario<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+pub fn scenario<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    scenario_with(11, test);
+}
+
+/// The same scenario takes another course with each seed.
+pub fn scenario_with<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(World) -> F) {
     let plan = Plan {
-        seed: 11,
+        seed,
         faults: 0,
         disks_lie: false,
         sync_takes: Duration::from_millis(1),
@@ -26,11 +31,11 @@ fn scenario<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
     });
 }
 
-async fn sleep(millis: u64) {
+pub async fn sleep(millis: u64) {
     Scoped::sleep(Duration::from_millis(millis)).await;
 }
 
-async fn leader(world: &World) -> SimCore {
+pub async fn leader(world: &World) -> SimCore {
     for _ in 0..200 {
         if let Some(id) = world.leader() {
             return world.core(id).unwrap();

@@ -22,6 +22,7 @@ use crate::{NodeId, RequestId, StateMachine};
 pub const NODES: [u64; 3] = [1, 2, 3];
 const CLIENTS: u64 = 2;
 const HEARTBEAT: Duration = Duration::from_millis(50);
+const COMPARE_EVERY: Duration = Duration::from_millis(200);
 const TRY_MAX: Duration = Duration::from_millis(600);
 
 /// What a run is made of.
@@ -145,6 +146,7 @@ impl World {
             heartbeat: HEARTBEAT,
             snapshot_every: 30,
             keep_behind_snapshot: 5,
+            compare_every: COMPARE_EVERY,
         };
         let (scope, link) = (Scope::default(), self.net.link(id));
         let starting = scope.spawn(async move {
@@ -173,7 +175,7 @@ impl World {
         }
     }
 
-    fn disk(&self, id: u64) -> Disk {
+    pub fn disk(&self, id: u64) -> Disk {
         self.disks.lock().unwrap_or_else(PoisonError::into_inner)[&id].clone()
     }
 

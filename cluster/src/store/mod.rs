@@ -15,12 +15,14 @@ pub use snapshots::SnapshotFolder;
 
 use crate::NodeError;
 use crate::raft::log::DiskLog;
-use crate::raft::{Fatal, StateParts};
+use crate::raft::{Fatal, Room, StateParts};
 
 /// Everything that a node keeps of the consensus, opened.
 pub struct Storage {
     /// The log and the vote.
     pub log: DiskLog,
+    /// The room on the disk for it.
+    pub room: Arc<Room>,
     /// State found at start, and where it is kept from now on.
     pub state: StateParts,
 }
@@ -36,7 +38,9 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
         .load_newest()
         .map_err(|error| refused("newest snapshot", &error))?;
     let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
-    let log = DiskLog::open(&folder.join("log"), fatal.clone()).map_err(|error| refused("log", &error))?;
+    let room = Arc::new(Room::new(folder.join("log"), folder.join("reserve")));
+    let log =
+        DiskLog::open(&folder.join("log"), room.clone(), fatal.clone()).map_err(|error| refused("log", &error))?;
     let have = found.head.last.map(|id| id.index);
     if have < log.purged() {
         return Err(NodeError(format!(
@@ -50,6 +54,7 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
     }
     Ok(Storage {
         log,
+        room,
         state: StateParts {
             recovered: found,
             applied: Box::new(applied),

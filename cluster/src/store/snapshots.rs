@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::format;
 use crate::envelope::wire::StateHeadV1;
-use crate::limits::SNAPSHOTS_KEPT;
+use crate::limits::{DIFFERENT_KEPT, SNAPSHOTS_KEPT};
 use crate::raft::{Recovered, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
 
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".part";
+/// Of a state that differed from the majority's.
+const DIFFERENT: &str = ".different";
 
 /// A folder of snapshot files.
 #[derive(Clone)]
@@ -65,10 +67,14 @@ impl SnapshotFolder {
 impl Folder {
     /// Whole snapshots, oldest first: names sort as log indexes do.
     fn files(&self) -> io::Result<Vec<PathBuf>> {
+        self.files_with(SUFFIX)
+    }
+
+    fn files_with(&self, suffix: &str) -> io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let file = entry?.path();
-            if file.to_string_lossy().ends_with(SUFFIX) {
+            if file.to_string_lossy().ends_with(suffix) {
                 files.push(file);
             }
         }
@@ -110,6 +116,22 @@ impl Folder {
         self.publish(&unfinished, head)
     }
 
+    /// Writes a state that differs from the majority's under a name that is never read again.
+    fn keep_different(&self, head: &StateHeadV1, rows: &Rows) -> io::Result<SnapshotData> {
+        let (unfinished, file) = self.unfinished()?;
+        let mut out = BufWriter::new(file);
+        format::write(&mut out, head, rows)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let name = self.name(head).with_extension(&DIFFERENT[1..]);
+        fs::rename(unfinished.path(), &name)?;
+        unfinished.adopted();
+        File::open(&self.path)?.sync_all()?;
+        let kept = self.files_with(DIFFERENT)?;
+        let many = kept.len().saturating_sub(DIFFERENT_KEPT);
+        kept.into_iter().take(many).try_for_each(fs::remove_file)?;
+        open_data(&name, None)
+    }
+
     /// Gives a finished, fsynced file its name; durable on return.
     fn publish(&self, unfinished: &Unfinished, head: &StateHeadV1) -> io::Result<SnapshotData> {
         let name = self.name(head);
@@ -138,19 +160,28 @@ fn open_data(path: &Path, unfinished: Option<Arc<Unfinished>>) -> io::Result<Sna
     })
 }
 
+fn on_a_thread(work: impl FnOnce() -> io::Result<SnapshotData> + Send + 'static) -> Writing {
+    let (done, written) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("argosy-snapshot".to_owned());
+    let started = thread.spawn(move || drop(done.send(work())));
+    Box::pin(async move {
+        started?;
+        written
+            .await
+            .map_err(|_| io::Error::other("the thread that wrote the snapshot has ended"))?
+    })
+}
+
 impl Snapshots for SnapshotFolder {
     /// On a thread of its own: a snapshot is rare, and neither apply nor heartbeats wait for the disk.
     fn write(&self, head: StateHeadV1, rows: Rows) -> Writing {
         let folder = self.0.clone();
-        let (done, written) = tokio::sync::oneshot::channel();
-        let thread = std::thread::Builder::new().name("argosy-snapshot".to_owned());
-        let started = thread.spawn(move || drop(done.send(folder.write(&head, &rows))));
-        Box::pin(async move {
-            started?;
-            written
-                .await
-                .map_err(|_| io::Error::other("the thread that wrote the snapshot has ended"))?
-        })
+        on_a_thread(move || folder.write(&head, &rows))
+    }
+
+    fn set_aside(&self, head: StateHeadV1, rows: Rows) -> Writing {
+        let folder = self.0.clone();
+        on_a_thread(move || folder.keep_different(&head, &rows))
     }
 
     fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>> {

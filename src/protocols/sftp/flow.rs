@@ -10,6 +10,8 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
+use crate::vfs::Buffers;
+
 /// Window of a new channel, in bytes.
 pub const WINDOW_INITIAL: u32 = 2 * 1024 * 1024;
 /// Window while the connection is at ease, in bytes.
@@ -34,6 +36,8 @@ pub const NODE_READING_HIGH: u64 = 256 * 1024 * 1024;
 pub struct NodeFlow {
     held: AtomicU64,
     reading: AtomicU64,
+    /// For what peers send.
+    buffers: Arc<Buffers>,
 }
 
 /// How a connection's socket is read.
@@ -79,6 +83,11 @@ impl Flow {
             node,
             reader: AtomicWaker::new(),
         })
+    }
+
+    /// The buffers for long packets.
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.node.buffers
     }
 
     /// Notes that `bytes` of the peer's are held.

@@ -52,9 +52,13 @@ struct Inside {
 impl Inbox {
     /// An empty one, counted in `flow`.
     pub fn new(flow: Arc<Flow>) -> Arc<Self> {
+        let framer = Framer::new(flow.buffers().clone());
         Arc::new(Self {
             flow,
-            inside: Mutex::default(),
+            inside: Mutex::new(Inside {
+                framer,
+                ..Inside::default()
+            }),
             arrived: Notify::new(),
         })
     }

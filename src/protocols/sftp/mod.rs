@@ -3,6 +3,7 @@
 //! The channel itself is left to `ssh`; files, to `vfs`. The worker may wait for the peer; the SSH side never waits
 //! for the worker, so the two cannot lock each other up.
 
+mod extensions;
 pub mod flow;
 pub mod inbox;
 pub mod limits;
@@ -27,9 +28,9 @@ use crate::vfs::Vfs;
 
 use flow::{Flow, Held};
 use inbox::{Inbox, Next, Queued};
-use operations::{Context, Done, Open};
+use operations::{Context, Done, Open, Opens};
 use state::{Footprint, HandleId, Handles};
-use wire::{Packet, Reply, Request, Status};
+use wire::{Extended, Named, Packet, Reply, Request, Status};
 
 /// The peer, or its connection, is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,9 @@ struct Worker<O> {
     /// Replies that wait for the one of an earlier packet: some clients lose replies that come out of order.
     early: BTreeMap<u64, Reply>,
     initialised: bool,
+    /// Replies that can be sent, and their bytes.
     replies: Vec<Reply>,
+    reply_bytes: usize,
 }
 
 /// Serves the channel until the peer ends it. Dropping the future drops all open files: uploads are interrupted.
@@ -144,6 +147,7 @@ pub async fn serve<O: Outlet>(channel: Channel<O>) -> Ended {
         early: BTreeMap::new(),
         initialised: false,
         replies: Vec::new(),
+        reply_bytes: 0,
     }
     .work()
     .await
@@ -180,7 +184,10 @@ impl<O: Outlet> Worker<O> {
                     }
                 }
             }
-            while let Some(Some(finished)) = self.running.next().now_or_never() {
+            // What is ready is sent together, unless it is much: a buffer that is sent at once is used again at once.
+            while self.reply_bytes < limits::GATHER_BYTES
+                && let Some(Some(finished)) = self.running.next().now_or_never()
+            {
                 self.finish(finished);
             }
         }
@@ -295,20 +302,39 @@ impl<O: Outlet> Worker<O> {
         }));
     }
 
-    /// What the request's handle names; CLOSE takes it out at once, so that nothing can use it any more.
-    fn open_of(&mut self, request: &Request) -> Option<Open> {
+    /// What the request's handles name; CLOSE takes it out at once, so that nothing can use it any more.
+    fn open_of(&mut self, request: &Request) -> Opens {
+        if let Request::Close { handle } = request {
+            let open = HandleId::from_bytes(handle).and_then(|id| self.handles.remove(id));
+            return Opens { open, to: None };
+        }
+        let get = |handle: &Bytes| self.handles.get(HandleId::from_bytes(handle)?).cloned();
         let handle = match request {
-            Request::Close { handle } => return self.handles.remove(HandleId::from_bytes(handle)?),
             Request::Read { handle, .. }
             | Request::Write { handle, .. }
             | Request::Fstat { handle }
             | Request::Fsetstat { handle, .. }
             | Request::Fsync { handle }
             | Request::Fstatvfs { handle }
-            | Request::Readdir { handle } => handle,
-            _ => return None,
+            | Request::Readdir { handle }
+            | Request::Extended(
+                Extended::CopyData { from: handle, .. }
+                | Extended::CheckFile {
+                    file: Named::Handle(handle),
+                    ..
+                }
+                | Extended::Md5Hash {
+                    file: Named::Handle(handle),
+                    ..
+                },
+            ) => handle,
+            _ => return Opens::default(),
         };
-        self.handles.get(HandleId::from_bytes(handle)?).cloned()
+        let to = match request {
+            Request::Extended(Extended::CopyData { to, .. }) => get(to),
+            _ => None,
+        };
+        Opens { open: get(handle), to }
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -333,36 +359,41 @@ impl<O: Outlet> Worker<O> {
             if let Some(bytes) = self.reads.remove(&self.answered) {
                 self.reading_bytes -= bytes;
             }
+            self.reply_bytes += reply.len();
             self.replies.push(reply);
         }
     }
 
-    /// Sends what is ready: small replies together; of a long one the first part so long that it fills a packet.
+    /// Sends what is ready: short replies together, a long one from the buffer in which it lies.
     async fn send_replies(&mut self) -> Result<(), Gone> {
         let mut gathered = BytesMut::new();
-        for reply in std::mem::take(&mut self.replies) {
-            let Reply { head, mut body } = reply;
-            if gathered.is_empty() {
-                gathered = head;
-            } else {
-                gathered.extend_from_slice(&head);
-            }
-            if body.is_empty() {
-                if gathered.len() >= limits::GATHER_BYTES {
-                    self.channel.outlet.send(std::mem::take(&mut gathered).freeze()).await?;
+        self.reply_bytes = 0;
+        let Channel {
+            outlet, packet_bytes, ..
+        } = &self.channel;
+        let mut replies = self.replies.drain(..).peekable();
+        while let Some(reply) = replies.next() {
+            let alone = gathered.is_empty() && replies.peek().is_none();
+            match reply {
+                Reply::Words(words) if gathered.is_empty() => gathered = words,
+                Reply::Words(words) => gathered.extend_from_slice(&words),
+                // Together they fill packets; by itself each would leave one nearly empty.
+                Reply::Data(data) if data.len() < 2 * packet_bytes && !alone => {
+                    gathered.extend_from_slice(&data);
                 }
-                continue;
+                Reply::Data(data) => {
+                    if !gathered.is_empty() {
+                        outlet.send(std::mem::take(&mut gathered).freeze()).await?;
+                    }
+                    outlet.send(data).await?;
+                }
             }
-            let fill = self.channel.packet_bytes.max(1);
-            let room = fill - gathered.len() % fill;
-            gathered.extend_from_slice(&body.split_to(room.min(body.len())));
-            self.channel.outlet.send(std::mem::take(&mut gathered).freeze()).await?;
-            if !body.is_empty() {
-                self.channel.outlet.send(body).await?;
+            if gathered.len() >= limits::GATHER_BYTES {
+                outlet.send(std::mem::take(&mut gathered).freeze()).await?;
             }
         }
         if !gathered.is_empty() {
-            self.channel.outlet.send(gathered.freeze()).await?;
+            outlet.send(gathered.freeze()).await?;
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::flow::Reading;
-use super::limits::{ENTRIES_PER_REPLY, HANDLES_MAX, PACKET_BYTES, TRANSFER_BYTES_MAX};
+use super::limits::{ENTRIES_PER_REPLY, HANDLES_MAX, TRANSFER_BYTES_MAX};
 use super::wire::{self, Reply, Request, Status};
-use super::{listing, status};
+use super::{extensions, listing, status};
 use crate::clock::Clock;
 use crate::path::VirtualPath;
 use crate::session::Session;
@@ -25,6 +25,15 @@ pub(super) enum Open {
         appends: bool,
     },
     Folder(Arc<Mutex<Listing>>),
+}
+
+/// What the handles of a request name.
+#[derive(Default)]
+pub(super) struct Opens {
+    /// Its handle; of a copy the one that is read.
+    pub(super) open: Option<Open>,
+    /// Of a copy the one that is written.
+    pub(super) to: Option<Open>,
 }
 
 /// What came of a request.
@@ -44,14 +53,14 @@ pub(super) struct Context {
     pub(super) link_first: bool,
 }
 
-type Answer = Result<Done, VfsError>;
+pub(super) type Answer = Result<Done, VfsError>;
 
-/// Does one request. `open` is what its handle names, taken out of the table for CLOSE.
+/// Does one request. `opens` is what its handles name, taken out of the table for CLOSE.
 pub(super) async fn perform(
     context: Context,
     id: u32,
     request: Request,
-    open: Option<Open>,
+    opens: Opens,
     reading: Option<Reading>,
 ) -> Done {
     let answer = if let Err(reason) = context.session.check() {
@@ -65,7 +74,8 @@ pub(super) async fn perform(
             | Request::Fsync { .. }
             | Request::Fstatvfs { .. }
             | Request::Readdir { .. }
-            | Request::Close { .. } => on_handle(&context, id, request, open).await,
+            | Request::Close { .. } => on_handle(&context, id, request, opens.open).await,
+            Request::Extended(extended) => extensions::perform(&context, id, extended, opens).await,
             other => on_path(&context, id, other).await,
         }
     };
@@ -93,7 +103,7 @@ pub(super) fn too_many_handles(id: u32) -> Reply {
     wire::status(id, Status::Failure, &text)
 }
 
-fn ok(id: u32) -> Done {
+pub(super) fn ok(id: u32) -> Done {
     Done::Reply(wire::status(id, Status::Ok, "done"))
 }
 
@@ -112,11 +122,12 @@ async fn on_file(context: &Context, id: u32, request: Request, file: &OpenFile, 
     match request {
         Request::Read { offset, length, .. } => {
             let length = length.min(TRANSFER_BYTES_MAX) as usize;
-            let chunk = file.read_at(offset, length).await?;
+            let chunk = file.read_chunk(offset, length).await?;
             Ok(Done::Reply(if chunk.is_empty() {
                 wire::status(id, Status::Eof, "the end of the file")
             } else {
-                wire::data(id, chunk)
+                let head = wire::data_head(id, chunk.len());
+                Reply::Data(chunk.headed(&head))
             }))
         }
         Request::Write { offset, chunk, .. } => {
@@ -164,7 +175,7 @@ async fn readdir(context: &Context, id: u32, listing: &Mutex<Listing>) -> Answer
     Ok(Done::Reply(wire::names(id, &names)))
 }
 
-fn path_of(sent: &Bytes) -> Result<VirtualPath, VfsError> {
+pub(super) fn path_of(sent: &Bytes) -> Result<VirtualPath, VfsError> {
     VirtualPath::parse(sent).map_err(|error| VfsError::InvalidName(error.to_string()))
 }
 
@@ -200,15 +211,6 @@ async fn on_path(context: &Context, id: u32, request: Request) -> Answer {
             let appends = options.append;
             Ok(Done::Opened(id, Open::File { file, path, appends }))
         }
-        Request::Limits => Ok(Done::Reply(wire::numbers(
-            id,
-            &[
-                PACKET_BYTES.into(),
-                TRANSFER_BYTES_MAX.into(),
-                TRANSFER_BYTES_MAX.into(),
-                HANDLES_MAX as u64,
-            ],
-        ))),
         Request::Unknown => Ok(Done::Reply(wire::status(
             id,
             Status::OpUnsupported,

@@ -4,7 +4,7 @@
 //! starting them in that order and holding one back only while it conflicts with what runs.
 
 use super::limits::HANDLES_MAX;
-use super::wire::{Request, open};
+use super::wire::{Extended, Named, Request, open};
 
 /// The number of an open file or folder. Given to clients as eight bytes: slot and generation, so that a handle that
 /// was closed never names another file.
@@ -102,6 +102,8 @@ pub enum Footprint {
     Entries(HandleId),
     /// An open file is changed as a whole: attributes, sync, close.
     Change(HandleId),
+    /// One open file is read and another changed.
+    Copy(HandleId, HandleId),
     /// Something is looked up by path.
     PathLook,
     /// Something is changed by path.
@@ -145,15 +147,32 @@ impl Footprint {
             | Request::Symlink { .. }
             | Request::PosixRename { .. }
             | Request::Hardlink { .. } => Self::PathChange,
-            Request::Realpath { .. } | Request::Limits | Request::Unknown => Self::Nothing,
+            Request::Extended(extended) => match extended {
+                Extended::CopyData { from, to, .. } => match (HandleId::from_bytes(from), HandleId::from_bytes(to)) {
+                    (Some(from), Some(to)) => Self::Copy(from, to),
+                    _ => Self::Nothing,
+                },
+                Extended::CheckFile { file, .. } | Extended::Md5Hash { file, .. } => match file {
+                    Named::Handle(handle) => on(handle, &|id| Self::Read(id, 0, u64::MAX)),
+                    Named::Path(_) => Self::PathLook,
+                },
+                Extended::Lsetstat { .. } => Self::PathChange,
+                Extended::Limits
+                | Extended::ExpandPath { .. }
+                | Extended::HomeDirectory { .. }
+                | Extended::NamesById { .. } => Self::Nothing,
+            },
+            Request::Realpath { .. } | Request::Unknown => Self::Nothing,
         }
     }
 
     /// Whether a request with this footprint has to wait for one that runs.
     pub fn waits_for(self, running: Self) -> bool {
-        use Footprint::{Change, Entries, Look, Nothing, PathChange, PathLook, Read, Write};
+        use Footprint::{Change, Copy, Entries, Look, Nothing, PathChange, PathLook, Read, Write};
         match (self, running) {
             (Nothing, _) | (_, Nothing) => false,
+            (Copy(from, to), running) => Read(from, 0, u64::MAX).waits_for(running) || Change(to).waits_for(running),
+            (new, Copy(from, to)) => new.waits_for(Read(from, 0, u64::MAX)) || new.waits_for(Change(to)),
             (PathLook, Write(..) | Change(_) | PathChange) => true,
             (PathLook, _) => false,
             (PathChange, Read(..) | Entries(_)) => false,
@@ -237,6 +256,16 @@ mod tests {
             (Write(a, 0, 1), PathChange, false),
             (Nothing, PathChange, false),
             (PathChange, Nothing, false),
+            (Copy(a, b), Read(a, 0, 1), false),
+            (Copy(a, b), Write(a, 5, 6), true),
+            (Copy(a, b), Read(b, 0, 1), true),
+            (Read(a, 0, 1), Copy(a, b), false),
+            (Write(a, 5, 6), Copy(a, b), true),
+            (Look(b), Copy(a, b), true),
+            (Copy(a, b), Copy(b, a), true),
+            (Copy(a, b), Copy(a, b), true),
+            (PathLook, Copy(a, b), true),
+            (Copy(a, b), PathChange, true),
         ] {
             assert_eq!(new.waits_for(running), waits, "{new:?} while {running:?}");
         }

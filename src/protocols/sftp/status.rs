@@ -9,7 +9,11 @@ use crate::vfs::VfsError;
 pub fn of(error: &VfsError) -> (Status, String) {
     let status = match error {
         VfsError::NotFound | VfsError::NotFolder => Status::NoSuchFile,
-        VfsError::Denied(_) | VfsError::OutOfMount | VfsError::Revoked(_) => Status::PermissionDenied,
+        VfsError::Denied(_)
+        | VfsError::OutOfMount
+        | VfsError::Revoked(_)
+        | VfsError::NotTaken(_)
+        | VfsError::Stale(_) => Status::PermissionDenied,
         VfsError::Unsupported(_) | VfsError::CrossesStorages => Status::OpUnsupported,
         VfsError::Exists
         | VfsError::IsFolder
@@ -47,6 +51,8 @@ mod tests {
                 Status::PermissionDenied,
                 "ended",
             ),
+            (VfsError::NotTaken(text()), Status::PermissionDenied, "why"),
+            (VfsError::Stale(text()), Status::PermissionDenied, "why"),
             (VfsError::Exists, Status::Failure, "exists"),
             (VfsError::IsFolder, Status::Failure, "is a folder"),
             (VfsError::NotEmpty, Status::Failure, "not empty"),

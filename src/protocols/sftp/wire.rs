@@ -3,12 +3,17 @@
 //!
 //! What a request does is left to `operations`; when it may run, to `state`.
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes, BytesMut};
 
+pub use extended::{Extended, Named};
 pub use reply::*;
 
-use super::limits::{EXTENDED_ATTRIBUTES_MAX, PACKET_BYTES_MAX};
+use super::limits::{EXTENDED_ATTRIBUTES_MAX, LONG_PACKET_BYTES, PACKET_BYTES_MAX};
+use crate::vfs::{Buffers, Chunk};
 
+mod extended;
 mod reply;
 
 /// Cuts a byte stream into packets. What a packet needs is set aside only once its length was found acceptable.
@@ -16,8 +21,50 @@ mod reply;
 pub struct Framer {
     length: [u8; 4],
     length_known: usize,
-    packet: BytesMut,
+    packet: Assembly,
     missing: usize,
+    buffers: Arc<Buffers>,
+}
+
+/// A packet of which a part has come.
+#[derive(Debug)]
+enum Assembly {
+    Short(BytesMut),
+    /// Long enough for a buffer that is used again, and how much of it has come.
+    Long(Chunk, usize),
+}
+
+impl Default for Assembly {
+    fn default() -> Self {
+        Self::Short(BytesMut::new())
+    }
+}
+
+impl Assembly {
+    fn of(length: usize, buffers: &Arc<Buffers>) -> Self {
+        if length < LONG_PACKET_BYTES {
+            Self::Short(BytesMut::with_capacity(length))
+        } else {
+            Self::Long(buffers.take(length), 0)
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Short(packet) => packet.extend_from_slice(bytes),
+            Self::Long(packet, known) => {
+                packet.room()[*known..*known + bytes.len()].copy_from_slice(bytes);
+                *known += bytes.len();
+            }
+        }
+    }
+
+    fn finish(self) -> Bytes {
+        match self {
+            Self::Short(packet) => packet.freeze(),
+            Self::Long(packet, _) => packet.into(),
+        }
+    }
 }
 
 /// A length that no packet has; nothing after it can be understood.
@@ -36,6 +83,14 @@ impl std::fmt::Display for BadLength {
 impl std::error::Error for BadLength {}
 
 impl Framer {
+    /// Takes long packets into `buffers`.
+    pub fn new(buffers: Arc<Buffers>) -> Self {
+        Self {
+            buffers,
+            ..Self::default()
+        }
+    }
+
     /// Takes bytes off `input` up to the end of one packet, and gives it without its length field. `None`: all of
     /// `input` was taken and more is needed.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Bytes>, BadLength> {
@@ -52,24 +107,27 @@ impl Framer {
                     return Err(BadLength(length));
                 }
                 self.missing = length as usize;
-                self.packet = BytesMut::with_capacity(self.missing);
+                self.packet = Assembly::of(self.missing, &self.buffers);
             }
         }
         let taken = self.missing.min(input.len());
         let (now, rest) = input.split_at(taken);
-        self.packet.extend_from_slice(now);
+        self.packet.add(now);
         self.missing -= taken;
         *input = rest;
         if self.missing > 0 {
             return Ok(None);
         }
         self.length_known = 0;
-        Ok(Some(std::mem::take(&mut self.packet).freeze()))
+        Ok(Some(std::mem::take(&mut self.packet).finish()))
     }
 
     /// Bytes set aside for a packet that is not complete.
     pub fn held(&self) -> usize {
-        self.packet.capacity()
+        match &self.packet {
+            Assembly::Short(packet) => packet.capacity(),
+            Assembly::Long(packet, _) => packet.len(),
+        }
     }
 }
 
@@ -170,8 +228,6 @@ pub enum Request {
         target: Bytes,
         link: Bytes,
     },
-    /// limits@openssh.com
-    Limits,
     /// posix-rename@openssh.com
     PosixRename {
         from: Bytes,
@@ -194,6 +250,8 @@ pub enum Request {
     Fstatvfs {
         handle: Bytes,
     },
+    /// What version 3 and the draft do not have.
+    Extended(Extended),
     /// A packet type or extension that this server does not have.
     Unknown,
 }
@@ -321,30 +379,7 @@ fn request(kind: u8, fields: &mut Fields) -> Option<Request> {
             target: fields.bytes()?,
             link: fields.bytes()?,
         },
-        kind::EXTENDED => extended(fields)?,
-        _ => Request::Unknown,
-    })
-}
-
-fn extended(fields: &mut Fields) -> Option<Request> {
-    let name = fields.bytes()?;
-    Some(match &name[..] {
-        b"limits@openssh.com" => Request::Limits,
-        b"posix-rename@openssh.com" => Request::PosixRename {
-            from: fields.bytes()?,
-            to: fields.bytes()?,
-        },
-        b"fsync@openssh.com" => Request::Fsync {
-            handle: fields.bytes()?,
-        },
-        b"hardlink@openssh.com" => Request::Hardlink {
-            existing: fields.bytes()?,
-            link: fields.bytes()?,
-        },
-        b"statvfs@openssh.com" => Request::Statvfs { path: fields.bytes()? },
-        b"fstatvfs@openssh.com" => Request::Fstatvfs {
-            handle: fields.bytes()?,
-        },
+        kind::EXTENDED => extended::read(fields)?,
         _ => Request::Unknown,
     })
 }

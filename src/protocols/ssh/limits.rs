@@ -22,6 +22,8 @@ pub const CUT_WAIT: Duration = Duration::from_secs(1);
 pub const SLOW_READ: Duration = Duration::from_millis(2);
 /// Answers of a keyboard-interactive step that are looked at; more are never asked for.
 pub const ANSWERS_MAX: usize = 3;
+/// How often a new password is asked for, within the tries of one connection.
+pub const CHANGE_ROUNDS_MAX: u32 = 3;
 /// Orders from the handler to the connection.
 pub const ORDERS_MAX: usize = 8;
 /// Keepalives without an answer.

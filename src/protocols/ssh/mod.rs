@@ -157,9 +157,9 @@ impl Serve for SshService {
                 all: settings.unauthenticated_max,
                 per_address: settings.unauthenticated_per_address_max,
             },
-            connections_per_address_max: 0,
-            proxy_networks: Vec::new(),
-            sources: Vec::new(),
+            connections_per_address_max: settings.connections_per_address_max,
+            proxy_networks: settings.proxy_networks_on(&self.node.node).to_vec(),
+            sources: settings.sources.clone(),
         })
     }
 

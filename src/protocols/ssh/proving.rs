@@ -5,17 +5,30 @@
 
 use std::borrow::Cow;
 
-use russh::MethodSet;
 use russh::keys::{Algorithm, Certificate, PublicKey};
 use russh::server::{Auth, PublicKeyOffer, VerifiedPublicKey};
+use russh::{MethodKind, MethodSet};
 use zeroize::Zeroizing;
 
 use super::connection::Order;
 use super::handler::{Connection, PROTOCOL};
-use crate::auth::{self, Proven, Refused};
+use super::login::Asked;
+use crate::auth::{self, Joined, NotChanged, Proven, Refused};
 use crate::events::Event;
 use crate::ids::SessionId;
 use crate::session::{LimitReached, NewSession, Principal};
+
+const KEYBOARD: &str = "keyboard-interactive";
+
+/// A question whose answers are not shown while they are typed.
+fn ask(instructions: String, prompts: &[&'static str]) -> Auth {
+    let hidden = prompts.iter().map(|prompt| (Cow::Borrowed(*prompt), false));
+    Auth::Partial {
+        name: Cow::Borrowed(""),
+        instructions: Cow::Owned(instructions),
+        prompts: hidden.collect(),
+    }
+}
 
 impl Connection {
     /// One reply for all refusals: what is still missing may be tried again.
@@ -42,12 +55,27 @@ impl Connection {
         self.reject()
     }
 
-    /// A password in the method of that name.
+    /// A password in the method of that name. One that must be changed is answered by the methods in which it can be.
     pub(super) async fn by_password(&mut self, user: &str, password: &str) -> Auth {
         if !self.login.bind(user) {
             return self.reject();
         }
-        self.verify_password(user, password, "password").await
+        let password = Zeroizing::new(password.to_owned());
+        match self.prove_password(user, password).await {
+            Some(Ok(Proven::MustChange { reason, .. })) => {
+                let mut methods = self.methods();
+                methods.remove(MethodKind::Password);
+                let reason = format!("{reason}; it can be changed by keyboard-interactive");
+                let _ = self.refuse(user, "password", reason);
+                Auth::Reject {
+                    proceed_with_methods: Some(methods),
+                    partial_success: false,
+                }
+            }
+            Some(Ok(Proven::SignedIn(principal))) => self.conclude(user, Ok(principal), "password"),
+            Some(Err(refused)) => self.conclude(user, Err(refused), "password"),
+            None => self.reject(),
+        }
     }
 
     /// keyboard-interactive: the question first, then its answers.
@@ -56,22 +84,64 @@ impl Connection {
             return self.reject();
         }
         let Some(answers) = answers else {
-            self.login.prompt();
-            return Auth::Partial {
-                name: Cow::Borrowed(""),
-                instructions: Cow::Borrowed(""),
-                prompts: Cow::Borrowed(const { &[(Cow::Borrowed("Password: "), false)] }),
-            };
+            self.login.ask_password();
+            return ask(String::new(), &["Password: "]);
         };
-        if !self.login.take_answer() {
-            return self.reject();
+        match self.login.take_asked() {
+            Asked::Nothing => self.reject(),
+            Asked::Password => self.password_typed(user, answers).await,
+            Asked::NewPassword { old } => self.new_password_typed(user, old, answers).await,
         }
+    }
+
+    async fn password_typed(&mut self, user: &str, answers: Vec<Zeroizing<String>>) -> Auth {
         // No answer, or more than was asked for, is a wrong one, and costs the same.
-        let password = match &answers[..] {
-            [password] => password.as_str(),
-            _ => "",
+        let [password] = <[_; 1]>::try_from(answers).unwrap_or_default();
+        match self.prove_password(user, password.clone()).await {
+            Some(Ok(Proven::MustChange { reason, .. })) => {
+                let told = format!("A new password is needed: {reason}.");
+                self.ask_new_password(user, password, told)
+            }
+            Some(Ok(Proven::SignedIn(principal))) => self.conclude(user, Ok(principal), KEYBOARD),
+            Some(Err(refused)) => self.conclude(user, Err(refused), KEYBOARD),
+            None => self.reject(),
+        }
+    }
+
+    async fn new_password_typed(
+        &mut self,
+        user: &str,
+        old: Zeroizing<String>,
+        answers: Vec<Zeroizing<String>>,
+    ) -> Auth {
+        let [new, again] = <[_; 2]>::try_from(answers).unwrap_or_default();
+        if new != again {
+            return self.ask_new_password(user, old, "The two differ. Nothing was changed.".to_owned());
+        }
+        let authenticator = self.service.node.authenticator.clone();
+        let changed = tokio::select! {
+            changed = authenticator.change_password(user, old.clone(), new, self.peer.ip()) => changed,
+            () = self.line.was_cut() => return self.reject(),
         };
-        self.verify_password(user, password, "keyboard-interactive").await
+        match changed {
+            Ok(principal) => self.conclude(user, Ok(principal), KEYBOARD),
+            Err(NotChanged::Rules(complaints)) => {
+                let told = format!("The new password {}. Nothing was changed.", complaints.join("; it "));
+                self.ask_new_password(user, old, told)
+            }
+            Err(NotChanged::Refused(refused)) => self.conclude(user, Err(refused), KEYBOARD),
+            Err(NotChanged::Unavailable(reason)) => {
+                let reason = format!("the password could not be changed: {reason}");
+                self.conclude(user, Err(Refused { reason }), KEYBOARD)
+            }
+        }
+    }
+
+    fn ask_new_password(&mut self, user: &str, old: Zeroizing<String>, told: String) -> Auth {
+        if self.login.ask_new_password(old) {
+            return ask(told, &["New password: ", "The same again: "]);
+        }
+        self.refuse(user, KEYBOARD, "no acceptable new password was given".to_owned())
     }
 
     /// An offered key, without a signature. Where certificates count, a key alone says too little: it may come with one.
@@ -109,15 +179,13 @@ impl Connection {
         self.ready.offer.may_sign(algorithm) && self.service.node.authenticator.takes_certificates(&self.service.name)
     }
 
-    /// Verifies a password, unless the connection is cut meanwhile.
-    async fn verify_password(&mut self, user: &str, password: &str, method: &'static str) -> Auth {
-        let password = Zeroizing::new(password.to_owned());
+    /// Verifies a password; `None`: the connection was cut meanwhile.
+    async fn prove_password(&self, user: &str, password: Zeroizing<String>) -> Option<Result<Proven, Refused>> {
         let authenticator = self.service.node.authenticator.clone();
-        let verified = tokio::select! {
-            verified = authenticator.password(user, password, self.peer.ip()) => verified,
-            () = self.line.was_cut() => return self.reject(),
-        };
-        self.conclude(user, verified, method)
+        tokio::select! {
+            proven = authenticator.prove_password(user, password, self.peer.ip()) => Some(proven),
+            () = self.line.was_cut() => None,
+        }
     }
 
     fn verify_key(&self, user: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Principal, String> {
@@ -137,14 +205,14 @@ impl Connection {
         let joined = verified.and_then(|new| authenticator.join(self.login.proven(), new, &name, from));
         let begun = match joined {
             Err(refused) => Err(refused.reason),
-            Ok(Proven::Partly(principal, missing)) => {
+            Ok(Joined::Partly(principal, missing)) => {
                 self.login.prove(principal, missing, method);
                 return Auth::Reject {
                     proceed_with_methods: Some(self.methods()),
                     partial_success: true,
                 };
             }
-            Ok(Proven::Enough(principal)) => self.begin(principal, self.login.methods_with(method)),
+            Ok(Joined::Enough(principal)) => self.begin(principal, self.login.methods_with(method)),
         };
         match begun {
             Ok(()) => {

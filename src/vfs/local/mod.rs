@@ -181,6 +181,12 @@ pub(super) fn space_of(fd: impl AsFd) -> Result<Space, VfsError> {
     })
 }
 
+/// Whether a file lies on a file system that is nothing but memory.
+pub(super) fn is_in_memory(fd: impl AsFd) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    rustix::fs::fstatfs(fd).is_ok_and(|found| found.f_type as i64 == TMPFS_MAGIC)
+}
+
 /// statx of an open file.
 pub(super) fn state_of(fd: impl AsFd) -> rustix::io::Result<FileState> {
     rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(|statx| state(&statx))
@@ -238,28 +244,47 @@ fn timespec(time: UnixMillis) -> Timespec {
 /// left to the caller, who knows what an upload has written.
 pub(super) fn set_attributes(fd: impl AsFd, change: &AttributeChange) -> Result<(), VfsError> {
     let fd = fd.as_fd();
-    if let Some(owner) = change.owner {
-        let seen = state_of(fd)
-            .map_err(|errno| told("looking at the file", errno))?
-            .attributes;
-        if owner != (seen.uid, seen.gid) {
-            return Err(VfsError::Unsupported(
-                "the owner of a file cannot be changed: files belong to the storage's owner".to_owned(),
-            ));
-        }
+    if change.owner.is_some() {
+        let seen = state_of(fd).map_err(|errno| told("looking at the file", errno))?;
+        keep_owner(&seen, change)?;
     }
     if let Some(mode) = change.mode {
         let mode = Mode::from_raw_mode(mode & MODE_MASK);
         rustix::fs::fchmod(fd, mode).map_err(|errno| told("changing the mode", errno))?;
     }
-    if let Some((accessed, modified)) = change.times {
-        let times = Timestamps {
-            last_access: timespec(accessed),
-            last_modification: timespec(modified),
-        };
-        rustix::fs::futimens(fd, &times).map_err(|errno| told("changing the times", errno))?;
+    if let Some(times) = change.times {
+        rustix::fs::futimens(fd, &timestamps(times)).map_err(|errno| told("changing the times", errno))?;
     }
     Ok(())
+}
+
+/// Applies what of `change` concerns owner and times to a symbolic link itself.
+pub(super) fn set_link_attributes(folder: &OwnedFd, name: &[u8], change: &AttributeChange) -> Result<(), VfsError> {
+    if change.owner.is_some() {
+        let seen = state_at(folder, name).map_err(|errno| told("looking at the link", errno))?;
+        keep_owner(&seen, change)?;
+    }
+    if let Some(times) = change.times {
+        rustix::fs::utimensat(folder, name, &timestamps(times), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| told("changing the times of the link", errno))?;
+    }
+    Ok(())
+}
+
+fn keep_owner(seen: &FileState, change: &AttributeChange) -> Result<(), VfsError> {
+    match change.owner {
+        Some(owner) if owner != (seen.attributes.uid, seen.attributes.gid) => Err(VfsError::Unsupported(
+            "the owner of a file cannot be changed: files belong to the storage's owner".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn timestamps((accessed, modified): (UnixMillis, UnixMillis)) -> Timestamps {
+    Timestamps {
+        last_access: timespec(accessed),
+        last_modification: timespec(modified),
+    }
 }
 
 /// Moves a name without ever replacing another. Where the file system cannot do that in one step, a file is linked

@@ -6,7 +6,6 @@ use rustix::fs::{Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::{MODE_MASK, Root, Stage, Staged, State, partial, split, state_at, told};
-use crate::access::mount_of;
 use crate::catalog::{Durability, Operation};
 use crate::session::CloseReason;
 use crate::vfs::local::{FaultPoint, FileState, is_storage_failure, rename_no_replace};
@@ -134,19 +133,25 @@ fn is_own_reservation(state: &State, there: Option<&FileState>) -> bool {
 
 /// The upload may still be published where it was begun: same storage, same folder, writing allowed.
 fn may_publish(asker: &Asker, state: &State) -> Result<(), VfsError> {
-    let (view, account) = asker.account()?;
+    let access = asker.access()?;
     let place = &state.place;
     let moved = || {
         VfsError::Revoked(CloseReason::Revoked(
             "the folder of this upload was moved or taken away".into(),
         ))
     };
-    let mount = mount_of(&account.spec, &place.path).ok_or_else(moved)?;
-    let root = view.storages.get(&mount.storage).map(|storage| &storage.spec.root);
+    let mount = access.mount_of(&place.path).ok_or_else(moved)?;
+    let root = access
+        .view()
+        .storages
+        .get(&mount.storage)
+        .map(|storage| &storage.spec.root);
     let same = mount.at == place.at && mount.folder == place.folder && mount.storage == place.storage.name;
     if !same || root != Some(&place.storage.spec.root) {
         return Err(moved());
     }
+    asker.may_carry(&access, &place.path)?;
+    asker.may_carry(&access, &state.path)?;
     // A replaced file needs Overwrite at its open; at the end either right may publish, and which of them decides
     // whether a name that appeared meanwhile is replaced.
     match asker

@@ -129,6 +129,15 @@ impl House {
         });
     }
 
+    /// A further storage in `root`.
+    pub(super) fn second_storage(&self, text: &str, root: &Path) {
+        self.change(|view| {
+            let mut spec = view.storages.get("disk").unwrap().spec.clone();
+            spec.root = root.as_os_str().as_encoded_bytes().to_vec();
+            view.storages.insert(name(text), object(text, spec));
+        });
+    }
+
     /// `alice` with these grants on her home.
     pub(super) fn grants(&self, grants: Vec<Grant>) {
         let mut spec = account("/alice");

@@ -3,6 +3,7 @@
 //! Each row of the design's upload table has a test here that says it in its name.
 
 mod attributes;
+mod contents;
 mod disk;
 mod house;
 mod links;

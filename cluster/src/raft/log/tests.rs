@@ -12,10 +12,10 @@ use openraft_rt_tokio::TokioRuntime;
 
 use super::DiskLog;
 use crate::envelope::Blob;
-use crate::raft::Fatal;
 use crate::raft::machine::{Machine, Recovered};
 use crate::raft::memory_log::MemoryLog;
 use crate::raft::types::{LeaderId, LogEntry, LogId, RaftVote, TypeConfig};
+use crate::raft::{Fatal, Room};
 use crate::sim::{Disk, Forgetful, Ledger};
 use crate::store;
 
@@ -65,7 +65,8 @@ fn entry(index: u64) -> LogEntry {
 
 fn open(folder: &std::path::Path) -> (DiskLog, Fatal) {
     let fatal = Fatal::default();
-    (DiskLog::open(folder, fatal.clone()).unwrap(), fatal)
+    let room = Arc::new(Room::new(folder.to_owned(), folder.join("reserve")));
+    (DiskLog::open(folder, room, fatal.clone()).unwrap(), fatal)
 }
 
 #[test]

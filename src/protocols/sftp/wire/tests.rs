@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::reply::{put_attributes, put_string};
 use super::*;
+use crate::protocols::sftp::limits::IDS_MAX;
 
 /// A packet as a client sends it, without its length field.
 fn packet(kind: u8, id: u32, fields: impl FnOnce(&mut BytesMut)) -> Bytes {
@@ -164,8 +165,8 @@ fn every_request_is_read_and_a_cut_one_is_malformed() {
         (b"fsync@openssh.com", Request::Fsync { handle: path.clone() }),
         (b"statvfs@openssh.com", Request::Statvfs { path: path.clone() }),
         (b"fstatvfs@openssh.com", Request::Fstatvfs { handle: path.clone() }),
-        (b"limits@openssh.com", Request::Limits),
-        (b"copy-data", Request::Unknown),
+        (b"limits@openssh.com", Request::Extended(Extended::Limits)),
+        (b"nobody's", Request::Unknown),
     ] {
         let read = parse(packet(200, 1, |out| {
             put_string(out, name);
@@ -178,6 +179,125 @@ fn every_request_is_read_and_a_cut_one_is_malformed() {
                 request: expected
             }
         );
+    }
+}
+
+#[track_caller]
+fn check_extended(name: &'static [u8], fields: impl FnOnce(&mut BytesMut), expected: Extended) {
+    check(
+        200,
+        |out| {
+            put_string(out, name);
+            fields(out);
+        },
+        Request::Extended(expected),
+    );
+}
+
+#[test]
+fn every_extended_request_is_read_and_a_cut_one_is_malformed() {
+    let path = || bytes(b"/a\xff");
+    check_extended(
+        b"lsetstat@openssh.com",
+        |out| {
+            put_string(out, b"/a\xff");
+            out.put_u32(flag::PERMISSIONS);
+            out.put_u32(0o600);
+        },
+        Extended::Lsetstat {
+            path: path(),
+            attributes: WireAttributes {
+                permissions: Some(0o600),
+                ..WireAttributes::default()
+            },
+        },
+    );
+    let string = |out: &mut BytesMut| put_string(out, b"/a\xff");
+    check_extended(
+        b"expand-path@openssh.com",
+        string,
+        Extended::ExpandPath { path: path() },
+    );
+    check_extended(b"home-directory", string, Extended::HomeDirectory { user: path() });
+    check_extended(
+        b"users-groups-by-id@openssh.com",
+        |out| {
+            put_string(out, b"\0\0\0\x07\xff\xff\xff\xff");
+            put_string(out, b"\0\0\0\x01");
+        },
+        Extended::NamesById {
+            users: vec![7, u32::MAX],
+            groups: vec![1],
+        },
+    );
+    check_extended(
+        b"copy-data",
+        |out| {
+            put_string(out, b"h");
+            out.put_u64(1);
+            out.put_u64(2);
+            put_string(out, b"g");
+            out.put_u64(3);
+        },
+        Extended::CopyData {
+            from: bytes(b"h"),
+            from_offset: 1,
+            length: 2,
+            to: bytes(b"g"),
+            to_offset: 3,
+        },
+    );
+    for (name, file) in [
+        (&b"check-file-name"[..], Named::Path(path())),
+        (b"check-file-handle", Named::Handle(path())),
+        (b"check-file", Named::Handle(path())),
+    ] {
+        let fields = |out: &mut BytesMut| {
+            put_string(out, b"/a\xff");
+            put_string(out, b"md5,sha1");
+            out.put_u64(1);
+            out.put_u64(2);
+            out.put_u32(256);
+        };
+        let expected = Extended::CheckFile {
+            file,
+            hashes: bytes(b"md5,sha1"),
+            start: 1,
+            length: 2,
+            piece: 256,
+        };
+        check_extended(name, fields, expected);
+    }
+    for (name, file) in [
+        (&b"md5-hash"[..], Named::Path(path())),
+        (b"md5-hash-handle", Named::Handle(path())),
+    ] {
+        let fields = |out: &mut BytesMut| {
+            put_string(out, b"/a\xff");
+            out.put_u64(1);
+            out.put_u64(2);
+            put_string(out, b"quick");
+        };
+        let expected = Extended::Md5Hash {
+            file,
+            start: 1,
+            length: 2,
+            quick: bytes(b"quick"),
+        };
+        check_extended(name, fields, expected);
+    }
+}
+
+#[test]
+fn numbers_of_users_are_whole_and_bounded() {
+    for (count, spare, accepted) in [(0, 0, true), (IDS_MAX, 0, true), (IDS_MAX + 1, 0, false), (1, 1, false)] {
+        let read = parse(packet(200, 1, |out| {
+            put_string(out, b"users-groups-by-id@openssh.com");
+            put_string(out, &vec![0; 4 * count + spare]);
+            put_string(out, b"");
+        }));
+        let found = matches!(read, Packet::Request { .. });
+        assert_eq!(found, accepted, "{count} {spare}");
     }
 }
 
@@ -241,12 +361,15 @@ fn a_length_out_of_bounds_ends_the_stream_before_anything_is_set_aside() {
 
 #[test]
 fn replies_have_their_length_and_fields() {
-    let whole = |reply: Reply| [&reply.head[..], &reply.body[..]].concat();
+    let whole = |reply: Reply| match reply {
+        Reply::Words(words) => words.to_vec(),
+        Reply::Data(data) => data.to_vec(),
+    };
     assert_eq!(
         whole(status(258, Status::NoSuchFile, "no")),
         b"\0\0\0\x15\x65\0\0\x01\x02\0\0\0\x02\0\0\0\x02no\0\0\0\x02en"
     );
-    assert_eq!(whole(data(1, bytes(b"abc"))), b"\0\0\0\x0c\x67\0\0\0\x01\0\0\0\x03abc");
+    assert_eq!(&data_head(1, 3), b"\0\0\0\x0c\x67\0\0\0\x01\0\0\0\x03");
     assert_eq!(whole(handle(1, b"h")), b"\0\0\0\x0a\x66\0\0\0\x01\0\0\0\x01h");
     assert_eq!(whole(numbers(1, &[5])), b"\0\0\0\x0d\xc9\0\0\0\x01\0\0\0\0\0\0\0\x05");
     let attributes = WireAttributes {
@@ -257,8 +380,31 @@ fn replies_have_their_length_and_fields() {
         whole(super::attributes(1, &attributes)),
         b"\0\0\0\x0d\x69\0\0\0\x01\0\0\0\x04\0\0\0\x01"
     );
+    assert_eq!(
+        whole(strings(1, &[b"a", b""], b"xyz")),
+        b"\0\0\0\x11\xc9\0\0\0\x01\0\0\0\x01a\0\0\0\0xyz"
+    );
+    assert_eq!(
+        concatenated([&b"ab"[..], b""].into_iter()),
+        &b"\0\0\0\x02ab\0\0\0\0"[..]
+    );
     let version = whole(version());
     assert_eq!(&version[4..9], b"\x02\0\0\0\x03");
+    let mut announced = Fields(Bytes::from(version).slice(9..));
+    let mut names = Vec::new();
+    while let (Some(name), Some(value)) = (announced.bytes(), announced.bytes()) {
+        assert!(!value.is_empty());
+        names.push(name);
+    }
+    for name in &names {
+        let asked = parse(packet(200, 1, |out| {
+            put_string(out, name);
+            out.put_slice(&[0; 64]);
+        }));
+        let known = matches!(&asked, Packet::Request { request, .. } if *request != Request::Unknown);
+        assert!(known, "{name:?} is announced and not known");
+    }
+    assert_eq!(names.len(), 16);
 }
 
 proptest! {
