@@ -12,7 +12,7 @@ use super::throttle::{KeptOut, Proof};
 use super::{Authenticator, Refused, certificates, keys};
 use crate::catalog::{Proofs, View};
 use crate::ids::Name;
-use crate::session::{CertifiedKey, Credential, Principal};
+use crate::session::{CertifiedKey, CloseReason, Credential, Principal, Session};
 
 /// How far a login has come with one more proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,13 @@ impl Authenticator {
             }
             Err(reason) => Err(Refused::because(reason)),
         }
+    }
+
+    /// [`judge`](super::judge) for a session that begins, without looking through all bans each time.
+    pub fn judge_new(&self, session: &Session, node: &str) -> Result<(), CloseReason> {
+        let view = (self.inner.views)();
+        let bans = self.inner.throttle.bans(&view);
+        judge::judge_among(&bans, &view, session, node, self.inner.clock.now())
     }
 
     fn keeps_out(&self, claimed: &str, from: IpAddr) -> Result<(), Refused> {

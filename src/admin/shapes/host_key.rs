@@ -12,7 +12,7 @@ use super::{Border, Built};
 use crate::admin::border::{self, HostKeyAlgorithm, fingerprint};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::auth;
-use crate::catalog::{HostKey, Spec};
+use crate::catalog::{HostKey, Spec, View};
 use crate::ids::Name;
 
 /// The context that a host key's private half is sealed with.
@@ -67,6 +67,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
             border::generate_host_key(algorithm).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?
         }
     };
+    services_go_on(border.view, name, &pair.algorithm).map_err(|reason| Problem::invalid(&algorithm_path, reason))?;
     let certificate = certified(&pair.public)?;
     let sealed_private = border
         .cluster
@@ -88,6 +89,20 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         secret: None,
         kept: false,
     })
+}
+
+/// Refuses an algorithm that would leave a service which shows this key with nothing that its settings allow.
+fn services_go_on(view: &View, name: &Name, algorithm: &str) -> Result<(), String> {
+    for service in view.services.values().filter(|service| service.spec.host_keys.contains(name)) {
+        let shown = service.spec.host_keys.iter().filter_map(|key| {
+            let known = view.host_keys.get(key).map(|object| object.spec.algorithm.as_str());
+            if key == name { Some(algorithm) } else { known }
+        });
+        let shown: Vec<&str> = shown.collect();
+        auth::algorithms::check(&service.spec.ssh, &shown)
+            .map_err(|unfit| format!("does not suit service `{}`, whose `ssh.{}` {}", service.name, unfit.field, unfit.reason))?;
+    }
+    Ok(())
 }
 
 /// The way out.

@@ -262,7 +262,8 @@ impl Connection {
                 return Err(text);
             }
         };
-        auth::judge(&(node.views)(), registered.session(), &node.node, node.clock.now())
+        node.authenticator
+            .judge_new(registered.session(), &node.node)
             .map_err(|reason| reason.to_string())?;
         let session = registered.session().clone();
         node.journal.record(Event::LoginAccepted {
