@@ -207,7 +207,7 @@ fn users_keys_of_every_kind_let_in_and_weak_ones_do_not() {
 }
 
 #[test]
-fn a_security_key_counts_only_when_it_was_touched() {
+fn a_security_key_lets_in_and_a_signature_for_something_else_does_not() {
     let shared = shared();
     for kind in ["ed25519", "ecdsa"] {
         let mut account = Account::create(&shared);
@@ -216,8 +216,8 @@ fn a_security_key_counts_only_when_it_was_touched() {
             .python("security_key.py", json!({"kind": kind, "show": true}))
             .ok();
         account.change(&shared, 0, json!({"keys": [shown.out.trim()]}));
-        for (flags, expected) in [(1, "in"), (5, "in"), (0, "refused"), (4, "refused")] {
-            let extra = json!({"kind": kind, "flags": flags, "expect": expected});
+        for (flags, application, expected) in [(1, "ssh:", "in"), (5, "ssh:", "in"), (1, "ssh:other", "refused")] {
+            let extra = json!({"kind": kind, "flags": flags, "application": application, "expect": expected});
             login.python("security_key.py", extra).ok();
         }
     }

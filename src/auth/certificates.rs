@@ -6,7 +6,7 @@
 //! A certificate without principals would be anybody's: refused. Of the critical options `source-address` is kept;
 //! `force-command` is refused: there is no command to force, and to ignore it would widen what the authority allowed.
 //! Every other one is refused too, as the format demands of options that are not known (PROTOCOL.certkeys). Extensions
-//! permit what is not offered here; `no-touch-required` is not granted: a security key must be touched.
+//! permit what is not offered here.
 
 use std::net::IpAddr;
 

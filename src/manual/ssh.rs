@@ -14,8 +14,10 @@
 //!
 //! **Proofs.** `password+key` is two steps of one connection, in either order. The first is answered as a partial
 //! success, is forgotten with the user name, is judged again with the second, and both must hold for as long as the
-//! session lasts. keyboard-interactive asks for the password and counts as one. A security key counts only when it was
-//! touched. DSA keys are taken where a service has `legacy_dsa`, and nowhere else.
+//! session lasts. keyboard-interactive asks for the password and counts as one. DSA keys are taken
+//! where a service has `legacy_dsa`, and nowhere else. Security keys (`sk-...`) let in; whether they were touched is left
+//! to the key: russh 0.65 verifies their signatures and hands the flag for a touch to nobody, so that a key made with
+//! `no-touch-required` lets in without one, unlike with OpenSSH's server.
 //!
 //! **User certificates.** Those of the service's `user_authorities` count as keys. They must name a principal that the
 //! account answers to (its `principals`, or else its own name); one without principals is refused, and so is

@@ -1,7 +1,7 @@
 """A security key made of software: signs in as a FIDO token would.
 
-Arguments: kind, `ed25519` or `ecdsa`; flags, what the token says it saw (1: a touch, 4: a PIN); show: print the public
-key's line and leave; expect, `in` or `refused`.
+Arguments: kind, `ed25519` or `ecdsa`; flags, what the token says it saw (1: a touch, 4: a PIN); application, what it
+signs for; show: print the public key's line and leave; expect, `in` or `refused`.
 """
 
 import base64
@@ -50,7 +50,7 @@ class SecurityKey(paramiko.PKey):
 
     def sign_ssh_data(self, data, algorithm=None):
         trailer = bytes([ARGS["flags"]]) + (9).to_bytes(4, "big")
-        signed = hashlib.sha256(APPLICATION.encode()).digest() + trailer + hashlib.sha256(data).digest()
+        signed = hashlib.sha256(ARGS["application"].encode()).digest() + trailer + hashlib.sha256(data).digest()
         message = Message()
         message.add_string(self.name)
         if self.kind == "ed25519":

@@ -93,14 +93,22 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
 
 /// Refuses an algorithm that would leave a service which shows this key with nothing that its settings allow.
 fn services_go_on(view: &View, name: &Name, algorithm: &str) -> Result<(), String> {
-    for service in view.services.values().filter(|service| service.spec.host_keys.contains(name)) {
+    for service in view
+        .services
+        .values()
+        .filter(|service| service.spec.host_keys.contains(name))
+    {
         let shown = service.spec.host_keys.iter().filter_map(|key| {
             let known = view.host_keys.get(key).map(|object| object.spec.algorithm.as_str());
             if key == name { Some(algorithm) } else { known }
         });
         let shown: Vec<&str> = shown.collect();
-        auth::algorithms::check(&service.spec.ssh, &shown)
-            .map_err(|unfit| format!("does not suit service `{}`, whose `ssh.{}` {}", service.name, unfit.field, unfit.reason))?;
+        auth::algorithms::check(&service.spec.ssh, &shown).map_err(|unfit| {
+            format!(
+                "does not suit service `{}`, whose `ssh.{}` {}",
+                service.name, unfit.field, unfit.reason
+            )
+        })?;
     }
     Ok(())
 }

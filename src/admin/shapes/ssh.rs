@@ -6,12 +6,12 @@
 //!  "rekey_bytes": 1073741824, "rekey_seconds": 3600}
 //! ```
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::fields::{self, Fields};
 use crate::admin::limits::{REKEY_BYTES_MAX, REKEY_BYTES_MIN, REKEY_SECONDS_MAX, REKEY_SECONDS_MIN};
 use crate::admin::problem::Problem;
-use crate::auth::algorithms;
+use crate::auth::algorithms::{self, List};
 use crate::catalog::limits::ALGORITHMS_MAX;
 use crate::catalog::{SshSettings, View};
 use crate::ids::Name;
@@ -56,6 +56,26 @@ fn rekey_bytes(fields: &mut Fields, default: u64) -> Result<u64, Problem> {
     }
     let reason = format!("is {bytes}, but must be from {REKEY_BYTES_MIN} to {REKEY_BYTES_MAX}");
     Err(Problem::invalid(&fields.at("rekey_bytes"), reason))
+}
+
+/// The fields as JSON Schema.
+pub fn schema() -> Value {
+    let names = |list: List| {
+        json!({ "type": "array", "maxItems": ALGORITHMS_MAX, "items": { "type": "string" },
+        "description": format!("Empty: the policy's. Known are {}.", list.known().join(", ")) })
+    };
+    let number = |min: u64, max: u64| json!({ "type": "integer", "minimum": min, "maximum": max });
+    let mut fields = Map::new();
+    let policies = ["modern", "standard", "compatible", "fips-names"];
+    fields.insert("policy".to_owned(), json!({ "type": "string", "enum": policies }));
+    for list in List::ALL {
+        fields.insert(list.field().to_owned(), names(list));
+    }
+    fields.insert("legacy_dsa".to_owned(), json!({ "type": "boolean" }));
+    fields.insert("rekey_bytes".to_owned(), number(REKEY_BYTES_MIN, REKEY_BYTES_MAX));
+    let seconds = number(REKEY_SECONDS_MIN.into(), REKEY_SECONDS_MAX.into());
+    fields.insert("rekey_seconds".to_owned(), seconds);
+    super::schema::object(fields)
 }
 
 /// The way out.
