@@ -301,6 +301,10 @@ fn keys_are_agreed_anew_when_the_service_or_the_client_says_so_and_no_byte_is_lo
     service.change(&json!({"ssh": {}}));
     let once = agreements(&service.login(&account, 1), &commands, "RekeyLimit=default");
     assert_eq!(once, 1);
+    service.change(&json!({"ssh": {"rekey_seconds": 10}}));
+    let by_time = agreements(&service.login(&account, 0), "!sleep 12\npwd\n", "RekeyLimit=default");
+    assert_eq!(by_time, 2);
+    service.change(&json!({"ssh": {}}));
     let by_client = agreements(&service.login(&account, 2), &commands, "RekeyLimit=1M");
     assert!(by_client > 20, "{by_client}");
     assert!(std::fs::read(&down).unwrap() == content);
