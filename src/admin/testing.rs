@@ -192,7 +192,6 @@ impl ClusterPort for FakeCluster {
             cluster: "c".repeat(32),
             node: NodeId(1),
             role: "leader",
-            standing: argosy_cluster::Standing::default(),
             leader: quorum.then_some(NodeId(1)),
             term: 1,
             committed: revision,
@@ -205,6 +204,7 @@ impl ClusterPort for FakeCluster {
             state_hash: String::new(),
             log_fsyncs: 0,
             log_fsync_seconds: 0.0,
+            standing: Default::default(),
         }
     }
 
