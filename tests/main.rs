@@ -7,6 +7,7 @@ mod access_matrix;
 mod admin_api;
 mod admin_changes;
 mod admin_events;
+mod admin_history;
 mod admin_openapi;
 mod admin_roles;
 mod bad_packets;
