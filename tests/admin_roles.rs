@@ -27,7 +27,7 @@ const KINDS: [(&str, &str); 11] = [
 ];
 
 /// All other routes, each with the least role that may use it.
-const OTHERS: [(&str, &str, &str); 14] = [
+const OTHERS: [(&str, &str, &str); 19] = [
     ("GET", "/health/live", "nobody"),
     ("GET", "/health/ready", "nobody"),
     ("GET", "/health/cluster", "nobody"),
@@ -38,6 +38,11 @@ const OTHERS: [(&str, &str, &str); 14] = [
     ("GET", "/api/v1/session", "viewer"),
     ("POST", "/api/v1/session/{id}/close", "operator"),
     ("POST", "/api/v1/apply", "operator"),
+    ("POST", "/api/v1/rollback", "operator"),
+    ("GET", "/api/v1/export", "viewer"),
+    ("GET", "/api/v1/history", "viewer"),
+    ("GET", "/api/v1/history/diff", "viewer"),
+    ("GET", "/api/v1/history/{revision}", "viewer"),
     ("GET", "/api/v1/node", "viewer"),
     ("DELETE", "/api/v1/node/{id}", "owner"),
     ("POST", "/api/v1/node/{id}/lead", "owner"),
@@ -100,7 +105,10 @@ fn every_route_answers_each_role_as_the_table_says() {
     });
     for (method, path, least) in golden() {
         // Nobody and nothing has these names, so that what is allowed does no harm.
-        let asked = path.replace("{name}", "nobody").replace("{id}", &"0".repeat(32));
+        let asked = path
+            .replace("{name}", "nobody")
+            .replace("{id}", &"0".repeat(32))
+            .replace("{revision}", "1");
         // A watch would not end.
         let asked = if path.ends_with("/watch") {
             format!("{asked}?kinds=robot")

@@ -154,8 +154,17 @@ pub async fn make(
 
 /// [`make`], answered with the revision, new secrets, and, if asked for, what each member has enforced.
 pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Result<Response, Problem> {
+    answer_with(api, caller, change, Map::new()).await
+}
+
+/// [`answer`], with more members.
+pub async fn answer_with(
+    api: &Arc<AdminApi>,
+    caller: &Caller,
+    change: Change,
+    mut body: Map<String, Value>,
+) -> Result<Response, Problem> {
     let revision = make(api, caller, change.transaction, change.request).await?;
-    let mut body = Map::new();
     body.insert("revision".to_owned(), revision.into());
     body.insert("request".to_owned(), change.request.named.to_string().into());
     if !change.secrets.is_empty() {
@@ -194,7 +203,8 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     (status, headers, format!("{body}\n")).into_response()
 }
 
-fn refused(refusal: &Refusal, transaction: &Transaction) -> Problem {
+/// A refusal of a transaction as a problem.
+pub fn refused(refusal: &Refusal, transaction: &Transaction) -> Problem {
     let mut problem = Problem::from_refusal(refusal);
     if let Refusal::Stale {
         key,

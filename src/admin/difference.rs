@@ -80,7 +80,10 @@ fn secrets(spec: &Spec) -> Vec<(&'static str, Option<&[u8]>)> {
     match spec {
         Spec::Account(account) => vec![("password", account.password.as_ref().map(|hash| hash.0.as_bytes()))],
         Spec::Administrator(administrator) => {
-            vec![("password", administrator.password.as_ref().map(|hash| hash.0.as_bytes()))]
+            vec![(
+                "password",
+                administrator.password.as_ref().map(|hash| hash.0.as_bytes()),
+            )]
         }
         Spec::ApiToken(token) => vec![("secret", Some(&token.secret_hash))],
         // What is sealed anew is the same secret: its public half tells.
@@ -97,7 +100,11 @@ fn secrets(spec: &Spec) -> Vec<(&'static str, Option<&[u8]>)> {
 
 fn secrets_changed(before: Option<&Spec>, after: Option<&Spec>) -> Vec<&'static str> {
     let of = |spec: Option<&Spec>, name: &str| {
-        let found = spec.map(secrets).unwrap_or_default().into_iter().find(|(known, _)| *known == name);
+        let found = spec
+            .map(secrets)
+            .unwrap_or_default()
+            .into_iter()
+            .find(|(known, _)| *known == name);
         found.and_then(|(_, secret)| secret.map(<[u8]>::to_vec))
     };
     let names = after.or(before).map(secrets).unwrap_or_default();

@@ -17,14 +17,23 @@ pub type Placed = (u32, Record);
 
 /// One read: at most `limit` records from `from` (itself included) on, in the order asked for. Fewer do not mean the
 /// end, none does.
-pub async fn read(api: &AdminApi, from: Option<(u64, u32)>, limit: usize, reverse: bool) -> Result<Vec<Placed>, Problem> {
+pub async fn read(
+    api: &AdminApi,
+    from: Option<(u64, u32)>,
+    limit: usize,
+    reverse: bool,
+) -> Result<Vec<Placed>, Problem> {
     let ask = RowsAsk {
         prefix: ROW_PREFIX.to_vec(),
         from: from.map(|(revision, index)| row_key(revision, index)),
         limit,
         reverse,
     };
-    let rows = api.cluster.rows(ask).await.map_err(|error| Problem::from_read(&error))?;
+    let rows = api
+        .cluster
+        .rows(ask)
+        .await
+        .map_err(|error| Problem::from_read(&error))?;
     let decoded = tokio::task::spawn_blocking(move || {
         rows.into_iter()
             .filter_map(|row| Some((parse_row_key(&row.key)?.1, decode_record(&row.value))))
@@ -39,7 +48,10 @@ pub async fn read(api: &AdminApi, from: Option<(u64, u32)>, limit: usize, revers
 
 /// The oldest revision that is kept; `None`: the history is empty.
 pub async fn oldest(api: &AdminApi) -> Result<Option<u64>, Problem> {
-    Ok(read(api, None, 1, false).await?.first().map(|(_, record)| record.revision))
+    Ok(read(api, None, 1, false)
+        .await?
+        .first()
+        .map(|(_, record)| record.revision))
 }
 
 /// The place behind `at`, in the order of reading; `None`: there is none.
@@ -52,7 +64,11 @@ pub fn behind(at: (u64, u32), reverse: bool) -> Option<(u64, u32)> {
             (None, None) => None,
         }
     } else {
-        Some(index.checked_add(1).map_or((revision.saturating_add(1), 0), |index| (revision, index)))
+        Some(
+            index
+                .checked_add(1)
+                .map_or((revision.saturating_add(1), 0), |index| (revision, index)),
+        )
     }
 }
 
@@ -102,7 +118,9 @@ pub async fn since(api: &AdminApi, revision: u64, only: &[ObjectKey]) -> Result<
     let mut from = Some((u64::MAX, u32::MAX));
     while let Some(at) = from {
         let read = read(api, Some(at), limits::HISTORY_READ, true).await?;
-        from = read.last().and_then(|(index, record)| behind((record.revision, *index), true));
+        from = read
+            .last()
+            .and_then(|(index, record)| behind((record.revision, *index), true));
         for (_, record) in read {
             if record.revision <= revision {
                 return Ok(found);

@@ -57,6 +57,18 @@ pub const LIST_LOOKED_AT_MAX: usize = 20_000;
 pub const FILTER_BYTES_MAX: usize = 256;
 /// How often a patch without `If-Match` is tried when others change the object at the same time.
 pub const PATCH_TRIES_MAX: u32 = 8;
+/// Fields that differ, told of one object.
+pub const DIFFERENCES_MAX: usize = 1_000;
+/// Rows of the history in one read.
+pub const HISTORY_READ: usize = 500;
+/// Rows of the history that one request for a page looks at.
+pub const HISTORY_LOOKED_AT_MAX: usize = 5_000;
+/// Objects of one revision on a page when no `limit` is given: each is shown before and after.
+pub const HISTORY_PAGE_DEFAULT: usize = 500;
+/// Bytes of a password's hash that is taken over.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+/// The most memory, in KiB, passes and lanes that a hash that is taken over may ask for.
+pub const PASSWORD_HASH_COST_MAX: (u32, u32, u32) = (64 * 1024, 10, 4);
 /// Sessions that one node lists.
 pub const SESSIONS_LISTED_MAX: usize = 10_000;
 

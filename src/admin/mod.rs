@@ -2,24 +2,30 @@
 //!
 //! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
 //! types and back), `etag`, `query` and `select` (preconditions, options, pages), `merge` (patches), `change` (a transaction and its answer),
-//! `enforced` (`wait=enforced`), `watch` (what changed lately), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
+//! `difference`, `plan`,
+//! `history` and `rollback` (what would change, what was changed, going back), `enforced` (`wait=enforced`), `watch`
+//! (what changed lately), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
 //! port and local socket) and `connection`. Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
 
 pub mod border;
 pub mod caller;
 pub mod change;
 pub mod connection;
+pub mod difference;
 pub mod enforced;
 pub mod etag;
 pub mod failures;
+pub mod history;
 pub mod limits;
 pub mod merge;
 pub mod openapi;
 pub mod peers;
+pub mod plan;
 pub mod port;
 pub mod problem;
 pub mod query;
 pub mod roles;
+pub mod rollback;
 pub mod routes;
 pub mod select;
 pub mod serve;

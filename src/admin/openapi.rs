@@ -109,6 +109,13 @@ impl Doc {
         .header("Idempotency-Key", id, "The same request with the same id is made once.")
     }
 
+    /// A change that can be planned.
+    #[must_use]
+    pub fn plans(self) -> Self {
+        let described = "Answer what would be done, and do nothing.";
+        self.writes().option("dry_run", of_type("boolean"), described)
+    }
+
     /// Preconditions of a change of one object.
     #[must_use]
     pub fn conditional(self) -> Self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_cluster::{
-    Cluster, ClusterStatus, Committed, NodeError, NodeId, PeerError, ProposeError, ReadError, RequestId,
+    Cluster, ClusterStatus, Committed, NodeError, NodeId, PeerError, ProposeError, ReadError, RequestId, Row, RowsAsk,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -29,6 +29,7 @@ pub trait ClusterPort: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>>;
     fn view(&self) -> Arc<View>;
     fn revisions(&self) -> watch::Receiver<u64>;
+    fn rows(&self, ask: RowsAsk) -> BoxFuture<'_, Result<Vec<Row>, ReadError>>;
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>>;
     fn applied(&self, revision: u64, deadline: Duration) -> BoxFuture<'_, Result<(), ReadError>>;
     fn status(&self) -> ClusterStatus;
@@ -70,6 +71,10 @@ impl ClusterPort for Cluster<Catalog> {
 
     fn revisions(&self) -> watch::Receiver<u64> {
         Self::revisions(self)
+    }
+
+    fn rows(&self, ask: RowsAsk) -> BoxFuture<'_, Result<Vec<Row>, ReadError>> {
+        Box::pin(Self::rows(self, ask))
     }
 
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>> {

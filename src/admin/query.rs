@@ -68,6 +68,29 @@ pub struct WriteQuery {
     timeout: Option<String>,
 }
 
+/// The options of a change that can be planned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanQuery {
+    #[serde(default)]
+    wait: Option<String>,
+    #[serde(default)]
+    timeout: Option<String>,
+    /// Answer what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl PlanQuery {
+    /// The options of the change itself.
+    pub fn write(&self) -> WriteQuery {
+        WriteQuery {
+            wait: self.wait.clone(),
+            timeout: self.timeout.clone(),
+        }
+    }
+}
+
 impl WriteQuery {
     /// How long to wait until every member has enforced the change; `None`: not at all.
     pub fn wait(&self) -> Result<Option<Duration>, Problem> {

@@ -81,6 +81,12 @@ pub const TABLE: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/ban/{name}", role(Operator)),
     // Each object in it is judged by its own kind as well.
     ("POST", "/api/v1/apply", role(Operator)),
+    ("POST", "/api/v1/rollback", role(Operator)),
+    // With credentials, for owners alone.
+    ("GET", "/api/v1/export", role(Viewer)),
+    ("GET", "/api/v1/history", role(Viewer)),
+    ("GET", "/api/v1/history/diff", role(Viewer)),
+    ("GET", "/api/v1/history/{revision}", role(Viewer)),
     ("GET", "/api/v1/status", role(Viewer)),
     ("GET", "/api/v1/watch", role(Viewer)),
     ("GET", "/api/v1/openapi.json", role(Viewer)),

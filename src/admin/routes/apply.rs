@@ -23,13 +23,15 @@ use crate::admin::AdminApi;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
 use crate::admin::openapi::{self, Doc, named};
+use crate::admin::plan;
 use crate::admin::problem::{Problem, ProblemKind};
-use crate::admin::query::{self, Options, WriteQuery};
+use crate::admin::query::{self, Options, PlanQuery};
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::schema;
 use crate::catalog::command::role_needed;
 use crate::catalog::limits::STEPS_MAX;
 use crate::catalog::{Expected, Kind, ObjectKey, Transaction};
+use crate::ids::Name;
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
@@ -43,21 +45,27 @@ pub fn routes() -> Vec<Route> {
     }
     let lists = [("objects", put), ("deletes", object()), ("expected", expected)];
     let lists = lists.map(|(name, items)| (name.to_owned(), schema::nullable(openapi::list(items))));
-    let body = schema::object(lists.into_iter().collect());
-    let doc = Doc::new("Make several changes together or not at all", named("Changed"))
-        .writes()
-        .body(body);
+    let mut body = schema::object(lists.into_iter().collect());
+    for told in ["revision", "left_out", "next"] {
+        body["properties"][told] = serde_json::json!({ "description": "As an export says it; not looked at" });
+    }
+    let doc = Doc::new(
+        "Make several changes together or not at all",
+        openapi::of_type("object"),
+    )
+    .plans()
+    .body(body);
     vec![Route::new("POST", "/api/v1/apply", post(apply), doc)]
 }
 
 async fn apply(
     State(api): State<Arc<AdminApi>>,
     Extension(caller): Extension<Caller>,
-    Options(options): Options<WriteQuery>,
+    Options(options): Options<PlanQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let wait = options.wait()?;
+    let wait = options.write().wait()?;
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, "apply", &headers, &body).await?;
     let asked = Asked::parse(query::json(&body)?)?;
@@ -65,7 +73,7 @@ async fn apply(
     for key in keys {
         caller.need(role_needed(key.kind))?;
     }
-    let built = build(&api, asked.objects).await?;
+    let built = build(&api, &caller, asked.objects).await?;
     let mut transaction = Transaction {
         expected: asked.expected,
         puts: Vec::new(),
@@ -73,6 +81,9 @@ async fn apply(
         seen: Vec::new(),
     };
     let secrets = take(&mut transaction, built);
+    if options.dry_run {
+        return plan::dry_run(&api, &caller, &api.cluster.view(), transaction);
+    }
     let change = Change {
         transaction,
         request,
@@ -112,6 +123,10 @@ impl Asked {
             })?,
             expected: fields.list("expected", STEPS_MAX, expected)?,
         };
+        // What an export says besides its objects.
+        for told in ["revision", "left_out", "next"] {
+            fields.read_only(told);
+        }
         fields.done()?;
         asked.check()
     }
@@ -139,7 +154,8 @@ impl Asked {
     }
 }
 
-fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
+/// The fields `kind` and `name`.
+pub fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
     let word: String = fields.need("kind")?;
     let kind = Kind::from_word(&word).ok_or_else(|| {
         let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
@@ -152,6 +168,13 @@ fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
         kind,
         name: fields.name("name")?,
     })
+}
+
+/// An object by its kind's word and its name.
+pub fn parse_key(kind: &str, name: &str) -> Option<ObjectKey> {
+    let kind = Kind::from_word(kind)?;
+    let name = Name::parse(name).ok()?;
+    Some(ObjectKey { kind, name })
 }
 
 fn expected(value: Value, path: &str) -> Result<(ObjectKey, Expected), Problem> {

@@ -1,11 +1,14 @@
 //! All routes of the admin API, one file a noun. Who may use which stands in `roles`.
 
 pub mod apply;
+pub mod export;
 pub mod health;
+pub mod history;
 pub mod node;
 pub mod object;
 pub mod openapi;
 pub mod patch;
+pub mod rollback;
 pub mod session;
 pub mod status;
 pub mod watch;
@@ -50,6 +53,9 @@ pub fn all() -> Vec<Route> {
         health::routes(),
         object::routes(),
         apply::routes(),
+        export::routes(),
+        history::routes(),
+        rollback::routes(),
         status::routes(),
         session::routes(),
         node::routes(),

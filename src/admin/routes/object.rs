@@ -21,7 +21,7 @@ use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::{self, Border, Built, kinds, schema};
 use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
-use crate::catalog::{Expected, Kind, ObjectKey, Settings, Transaction, View};
+use crate::catalog::{Expected, Kind, ObjectKey, Role, Settings, Transaction, View};
 
 /// Its routes: five a kind.
 pub fn routes() -> Vec<Route> {
@@ -153,7 +153,12 @@ async fn write(
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, &format!("put {key}"), &headers, &body).await?;
     let spec = spec_of(&key, query::json(&body)?)?;
-    let built = build(&api, vec![(key.clone(), Wanted::Whole(spec), "spec".to_owned())]).await?;
+    let built = build(
+        &api,
+        &caller,
+        vec![(key.clone(), Wanted::Whole(spec), "spec".to_owned())],
+    )
+    .await?;
     let mut transaction = Transaction::default();
     transaction.expected.extend(expected.map(|expected| (key, expected)));
     let secrets = take(&mut transaction, built);
@@ -208,6 +213,7 @@ impl Wanted {
 /// the present object.
 pub async fn build(
     api: &Arc<AdminApi>,
+    caller: &Caller,
     objects: Vec<(ObjectKey, Wanted, String)>,
 ) -> Result<Vec<(ObjectKey, Built, Option<u64>)>, Problem> {
     api.cluster.linearize(limits::READ_DEADLINE).await.map_err(|error| {
@@ -219,10 +225,11 @@ pub async fn build(
     let internal = |_| Problem::new(ProblemKind::Internal, "the node is stopping");
     let permit = api.builds.clone().acquire_owned().await.map_err(|_| internal(()))?;
     let worker = api.clone();
+    let owner = caller.role >= Role::Owner;
     let built = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let view: Arc<View> = worker.cluster.view();
-        let border = Border::new(&view, &*worker.cluster, worker.clock.now());
+        let border = Border::new(&view, &*worker.cluster, worker.clock.now()).for_owner(owner);
         objects
             .into_iter()
             .map(|(key, wanted, path)| {

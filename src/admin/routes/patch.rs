@@ -47,7 +47,7 @@ pub(super) async fn patch(
     let mut tries = 0;
     loop {
         let wanted = Wanted::Patch(patch.clone());
-        let built = build(&api, vec![(key.clone(), wanted, "spec".to_owned())]).await?;
+        let built = build(&api, &caller, vec![(key.clone(), wanted, "spec".to_owned())]).await?;
         let present = built.first().and_then(|(_, _, present)| *present);
         let expected = match precondition {
             None | Some(Expected::Present) => present.map_or(Expected::Absent, Expected::Revision),

@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::fields::Fields;
-use super::limits;
 use super::port::ClusterPort;
 use super::problem::{Problem, ProblemKind};
+use super::{border, limits};
 use crate::catalog::{Kind, Object, ObjectKey, PasswordHash, Spec, View};
 use crate::clock::UnixMillis;
 
@@ -42,6 +42,8 @@ pub struct Border<'a> {
     pub now: UnixMillis,
     /// Passwords and key pairs so far; at most [`limits::HASHES_MAX`].
     pub hashes: Cell<usize>,
+    /// Whether an owner asks, who may take over password hashes.
+    pub owner: bool,
 }
 
 impl<'a> Border<'a> {
@@ -52,7 +54,15 @@ impl<'a> Border<'a> {
             cluster,
             now,
             hashes: Cell::new(0),
+            owner: false,
         }
+    }
+
+    /// The same border, as an owner comes to it or not.
+    #[must_use]
+    pub fn for_owner(mut self, owner: bool) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// Counts one costly step, and refuses one too many.
@@ -70,6 +80,27 @@ impl<'a> Border<'a> {
         Ok(())
     }
 
+    /// Reads the field `password_hash`, as an export has it.
+    fn password_hash(&self, fields: &mut Fields) -> Result<Option<PasswordHash>, Problem> {
+        let path = fields.at("password_hash");
+        let Some(hash) = fields.secret("password_hash")? else {
+            return Ok(None);
+        };
+        if !self.owner {
+            let detail = format!("`{path}` takes over a password's hash, which only an owner may");
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
+        if fields.has("password") {
+            return Err(Problem::invalid(
+                &path,
+                "stands next to `password`; give one of the two",
+            ));
+        }
+        let hash = border::password_hash(&hash).map_err(|reason| Problem::invalid(&path, reason))?;
+        let _ = fields.raw("password");
+        Ok(Some(hash))
+    }
+
     /// Reads the field `password`: a text becomes its hash, null removes it, absent keeps `present`.
     /// The flag says whether the present one was kept.
     fn password(
@@ -78,6 +109,9 @@ impl<'a> Border<'a> {
         present: Option<&PasswordHash>,
     ) -> Result<(Option<PasswordHash>, bool), Problem> {
         fields.read_only("password_set");
+        if let Some(hash) = self.password_hash(fields)? {
+            return Ok((Some(hash), false));
+        }
         let path = fields.at("password");
         let removed = fields.is_null("password");
         let Some(password) = fields.secret("password")? else {

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::restrictions::DAYS;
 use crate::admin::limits::{
     DAYS_MAX, ENTROPY_BITS_MAX, IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_DELAY_MILLIS_MAX, LOGIN_FAILURES_MAX,
-    LOGIN_GRACE_SECONDS_MAX, LOGIN_MEMORY_SECONDS_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PRINCIPAL_BYTES_MAX,
-    PRIVATE_KEY_BYTES_MAX, RATE_MIN, ROOT_BYTES_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX, STAGED_AGE_SECONDS_MAX,
-    STAGED_AGE_SECONDS_MIN, STALENESS_SECONDS_MIN,
+    LOGIN_GRACE_SECONDS_MAX, LOGIN_MEMORY_SECONDS_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PASSWORD_HASH_BYTES_MAX,
+    PRINCIPAL_BYTES_MAX, PRIVATE_KEY_BYTES_MAX, RATE_MIN, ROOT_BYTES_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
+    STAGED_AGE_SECONDS_MAX, STAGED_AGE_SECONDS_MIN, STALENESS_SECONDS_MIN,
 };
 use crate::catalog::Operation;
 use crate::catalog::limits::{
@@ -307,11 +307,14 @@ fn restrictions() -> Property {
     Property::new("restrictions", nullable(restrictions(false)), restrictions(true))
 }
 
-fn password() -> [Property; 2] {
+fn password() -> [Property; 3] {
     let taken = json!({ "type": ["string", "null"], "minLength": PASSWORD_BYTES_MIN.div_ceil(4), "maxLength": PASSWORD_BYTES_MAX,
         "description": "Write only. Absent keeps the present one, null removes it." });
+    let hash = json!({ "type": ["string", "null"], "maxLength": PASSWORD_HASH_BYTES_MAX,
+        "description": "Write only, for owners: a hash as an export has it." });
     [
         Property::write_only("password", taken),
+        Property::write_only("password_hash", hash),
         Property::read_only("password_set", json!({ "type": "boolean" })),
     ]
 }
@@ -408,6 +411,11 @@ pub(super) fn api_token() -> Vec<Property> {
         Property::both("administrator", name()).required(),
         Property::both("expires_at", moment()),
         Property::write_only("rotate", rotate),
+        Property::write_only(
+            "secret_hash",
+            json!({ "type": ["string", "null"], "pattern": "^[0-9A-Fa-f]{64}$",
+                "description": "Write only: the hash of a secret, as an export has it." }),
+        ),
     ]
 }
 
