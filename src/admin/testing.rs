@@ -205,6 +205,7 @@ impl ClusterPort for FakeCluster {
             state_hash: String::new(),
             log_fsyncs: 0,
             log_fsync_seconds: 0.0,
+            standing: Default::default(),
         }
     }
 
