@@ -270,6 +270,7 @@ fn health(
         let cluster = cluster.clone();
         move || {
             let mut reasons = Vec::new();
+            reasons.extend(cluster.status().standing.not_ready);
             if enforced.borrow().revision == 0 {
                 reasons.push("nothing is enforced yet: the node waits for its first state".to_owned());
             }

@@ -7,6 +7,8 @@ mod access_matrix;
 mod admin_api;
 mod admin_changes;
 mod admin_events;
+mod admin_openapi;
+mod admin_roles;
 mod bad_packets;
 mod bans;
 mod bootstrap;

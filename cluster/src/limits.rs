@@ -24,6 +24,8 @@ pub const APPEND_ENTRIES_MAX: u64 = 64;
 pub const SNAPSHOT_BLOCK_BYTES: usize = 64 * 1024;
 /// The largest block of a snapshot, in bytes: one row of the largest command, and what was before it in the block.
 pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 4 * COMMAND_BYTES_MAX;
+/// After how many log entries a snapshot is tried again that could not be written.
+pub const SNAPSHOT_AGAIN_AFTER: u64 = 500;
 /// How many snapshots are kept.
 pub const SNAPSHOTS_KEPT: usize = 2;
 /// How many copies of applied state that could not be used are kept.

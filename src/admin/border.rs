@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::limits;
 use crate::auth;
+use crate::catalog::PasswordHash;
 
 /// The fingerprint `SHA256:...` of a key in the form `algorithm base64`; what is no key has an empty one.
 pub fn fingerprint(key: &str) -> String {
@@ -100,6 +101,24 @@ fn key_pair(key: &PrivateKey) -> Result<KeyPair, String> {
         public,
         private: Zeroizing::new(private.as_bytes().to_vec()),
     })
+}
+
+/// Takes over a password's hash from another cluster: argon2id in PHC form, at a bounded cost.
+pub fn password_hash(text: &str) -> Result<PasswordHash, String> {
+    let refused = || "is not a hash that an export has: argon2id in PHC form".to_owned();
+    if text.len() > limits::PASSWORD_HASH_BYTES_MAX {
+        return Err(refused());
+    }
+    let parsed = argon2::PasswordHash::new(text).map_err(|_| refused())?;
+    let params = argon2::Params::try_from(&parsed).map_err(|_| refused())?;
+    if parsed.algorithm != argon2::ARGON2ID_IDENT || parsed.hash.is_none() || parsed.salt.is_none() {
+        return Err(refused());
+    }
+    let (memory, passes, lanes) = limits::PASSWORD_HASH_COST_MAX;
+    if params.m_cost() > memory || params.t_cost() > passes || params.p_cost() > lanes {
+        return Err("asks for more memory or time than is given to a password".to_owned());
+    }
+    Ok(PasswordHash(text.to_owned()))
 }
 
 /// What every API token begins with, so that scanners of repositories find it.

@@ -38,6 +38,9 @@ use pool::{Answer, Pool};
 use throttle::{Alone, KeptOut, Leader, Proof, Throttle};
 use verified::Verified;
 
+/// The hashing threads have too much to do.
+const NOT_LOOKED_AT: &str = "too many verifications wait; the try was not looked at";
+
 /// Why nobody was let in. For the journal and the log, never for the peer, who sees one reply for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -178,6 +181,8 @@ impl Authenticator {
         };
         match &result {
             Ok(_) => throttle.held(claimed, from),
+            // What this node could not judge, or may not for now, is no guess.
+            Err(refused) if refused.reason == NOT_LOOKED_AT || self.fresh().is_err() => {}
             Err(_) => throttle.failed(claimed, from).await,
         }
         result
@@ -207,9 +212,7 @@ impl Authenticator {
                 Answer::Matches => true,
                 Answer::Differs => false,
                 Answer::Busy => {
-                    return Err(Refused::because(
-                        "too many verifications wait; the try was not looked at",
-                    ));
+                    return Err(Refused::because(NOT_LOOKED_AT));
                 }
             }
         };

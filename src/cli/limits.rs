@@ -32,5 +32,7 @@ pub const PAGES_MAX: usize = 10_000;
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The longest secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Objects of one change that are named one by one when it is told.
+pub const NAMED_MAX: usize = 8;
 /// The narrowest that a column is made to fit a terminal, in characters.
 pub const COLUMN_MIN: usize = 8;

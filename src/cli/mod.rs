@@ -13,6 +13,7 @@ mod border;
 mod client;
 mod completion;
 mod demo;
+mod difference;
 mod edit;
 pub mod error;
 mod get;
@@ -26,10 +27,13 @@ mod limits;
 mod mount;
 mod node;
 mod noun;
+mod openapi;
 mod output;
 mod place;
+mod plan;
 mod profile;
 mod profile_store;
+mod read;
 mod restriction;
 mod role;
 mod serve;
@@ -156,6 +160,8 @@ Examples:
 
 With json, each change is one line. A watch that breaks goes on at the next server.")]
     Watch(watch::WatchArgs),
+    /// Print the description of the admin API (OpenAPI), for tools
+    Openapi,
     /// Clusters by a name: servers, authority and token, for use from elsewhere
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
@@ -250,6 +256,7 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Node(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Apply(args) => args.run(context).await,
+        Command::Openapi => openapi::run(context).await,
         Command::Watch(args) => args.run(context).await,
         Command::Get(args) => args.run(context).await,
     }

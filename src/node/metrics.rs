@@ -110,6 +110,26 @@ fn cluster_families(scrape: &Scrape<'_>) -> Vec<MetricFamily> {
             vec![(vec![], status.log_fsync_seconds)],
         ),
         gauge(
+            "argosy_state_differs",
+            "1 while the state of this node differs from the majority's; it is mended and must not serve.",
+            one(u64::from(status.standing.not_ready.is_some())),
+        ),
+        gauge(
+            "argosy_state_without_majority",
+            "1 while the nodes' states differ and no majority has the same: changes stop until a person has looked.",
+            one(u64::from(status.standing.no_majority)),
+        ),
+        gauge(
+            "argosy_data_folder_nearly_full",
+            "1 while the data folder has little room: this node refuses changes while it leads.",
+            one(u64::from(status.standing.low_space)),
+        ),
+        gauge(
+            "argosy_confirmed_leader_age_seconds",
+            "Seconds since a leader that a quorum had confirmed was heard, across restarts.",
+            vec![(vec![], status.standing.confirmed_age_seconds)],
+        ),
+        gauge(
             "argosy_enforced_revision",
             "The catalog revision that this node enforces.",
             one(scrape.enforced),
@@ -324,7 +344,6 @@ mod tests {
             cluster: "c".to_owned(),
             node: argosy_cluster::NodeId(1),
             role: "leader",
-            standing: argosy_cluster::Standing::default(),
             leader: Some(argosy_cluster::NodeId(1)),
             term: 4,
             committed: 10,
@@ -337,6 +356,7 @@ mod tests {
             state_hash: String::new(),
             log_fsyncs: 5,
             log_fsync_seconds: 0.25,
+            standing: Default::default(),
         };
         let text = render(&Scrape {
             cluster: &status,

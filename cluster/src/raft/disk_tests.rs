@@ -152,3 +152,46 @@ fn an_unknown_command_stops_the_node_with_advice() {
         core.stop().await;
     });
 }
+
+#[test]
+fn the_membership_of_the_first_entry_is_in_the_state_after_a_clean_stop() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (core, log) = start(folder.path()).await;
+        write_many(&core, 0..1).await;
+        end(core, log, true, folder.path()).await;
+        let fatal = Fatal::default();
+        let storage = store::open(folder.path(), &fatal).unwrap();
+        let voters = &storage.state.recovered.head.membership.voters;
+        assert_eq!(voters.len(), 1);
+    });
+}
+
+#[test]
+fn a_leader_that_writes_a_newer_format_stops_this_node_with_advice() {
+    for newer_entry in [false, true] {
+        run(async {
+            use crate::envelope::Blob;
+            use crate::envelope::wire::{AppendV1, EntryV1, Framed};
+            let folder = tempfile::tempdir().unwrap();
+            let (core, _log) = start(folder.path()).await;
+            let mut entry = Envelope::Blank.encode().to_vec();
+            entry[0] += u8::from(newer_entry);
+            let append = AppendV1 {
+                vote: Default::default(),
+                previous: None,
+                entries: vec![EntryV1 {
+                    log_id: Default::default(),
+                    envelope: Blob(entry.into()),
+                }],
+                committed: None,
+            };
+            let mut body = append.encode().to_vec();
+            body[0] += u8::from(!newer_entry);
+            assert!(core.handle(Rpc::Append, body.into()).await.is_err());
+            let reason = core.fatal().reason().unwrap();
+            assert!(reason.contains("install that release"), "{reason}");
+            core.stop().await;
+        });
+    }
+}

@@ -3,6 +3,7 @@
 //! What an entry means is in `replica`; where state and snapshots are kept is left to `store`.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,7 @@ use super::snapshot::{SnapshotData, SnapshotReader, Snapshots};
 use super::types::{LogId, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::envelope::Answer;
 use crate::envelope::wire::StateHeadV1;
-use crate::limits::APPLY_CHUNK_MAX;
+use crate::limits::{APPLY_CHUNK_MAX, SNAPSHOT_AGAIN_AFTER};
 use crate::store::format;
 use crate::{CodecError, StateMachine};
 
@@ -115,6 +116,8 @@ pub(super) struct Machine<M: StateMachine> {
     aside: Option<Aside>,
     /// The last index that consensus has given to apply. A mended state may be ahead of it.
     given: u64,
+    /// After a snapshot that could not be written: the index from which on the next is tried.
+    snapshot_again_at: Arc<AtomicU64>,
 }
 
 /// What has been applied and not yet stored, published and answered.
@@ -136,6 +139,7 @@ impl<M: StateMachine> Machine<M> {
             published: Arc::new(Published::new(&replica)),
             aside: None,
             given: replica.revision(),
+            snapshot_again_at: Arc::default(),
             replica: Mutex::new(replica),
             applied: Some(applied),
             snapshots,
@@ -280,7 +284,7 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         while let Some((entry, responder)) = entries.try_next().await? {
             let index = entry.log_id.index;
             self.given = index;
-            if index <= self.replica().revision() {
+            if self.replica().contains(index) {
                 // A mended state contains it already.
                 continue;
             }
@@ -304,21 +308,24 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
         Ok(())
     }
 
-    /// None while the state is wrong, or ahead of what consensus knows.
+    /// None while the state is wrong, ahead of what consensus knows, or soon after an attempt that failed.
     async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
-        if self.aside.is_some() || self.replica().revision() > self.given {
+        let revision = self.replica().revision();
+        let too_early = revision < self.snapshot_again_at.load(Ordering::Relaxed);
+        if self.aside.is_some() || revision > self.given || too_early {
             return None;
         }
         Some(<Self as RaftStateMachine<TypeConfig<RT>>>::get_snapshot_builder(self).await)
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        let snapshots = self.snapshots.clone();
+        let (snapshots, again_at) = (self.snapshots.clone(), self.snapshot_again_at.clone());
         let replica = self.replica();
         Builder {
             head: replica.head(),
             rows: replica.rows(),
             snapshots,
+            again_at,
         }
     }
 
@@ -350,14 +357,24 @@ pub(super) struct Builder {
     head: StateHeadV1,
     rows: Rows,
     snapshots: Arc<dyn Snapshots>,
+    again_at: Arc<AtomicU64>,
 }
 
 impl<RT: AsyncRuntime> RaftSnapshotBuilder<TypeConfig<RT>> for Builder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot<SnapshotData>, io::Error> {
-        let data = self.snapshots.write(self.head.clone(), self.rows.clone()).await?;
-        snapshot_of(&self.head, data)
+        match self.snapshots.write(self.head.clone(), self.rows.clone()).await {
+            Ok(data) => snapshot_of(&self.head, data),
+            // No reason to stop (a full disk, most likely): the log is kept that much longer.
+            Err(error) => {
+                tracing::error!(%error, "no snapshot could be written; the log grows until one can");
+                let revision = self.head.last.map_or(0, |last| last.index);
+                self.again_at.store(revision + SNAPSHOT_AGAIN_AFTER, Ordering::Relaxed);
+                let none = SnapshotData::Memory(bytes::Bytes::new());
+                snapshot_of(&StateHeadV1::default(), none)
+            }
+        }
     }
 }
 

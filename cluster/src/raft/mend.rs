@@ -4,7 +4,7 @@
 //! The verdict is in `agreement`; what the state machine does meanwhile, in `machine`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -83,14 +83,19 @@ pub(super) fn no_majority(index: u64) -> String {
 impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// Compares states for as long as this node runs.
     pub(super) async fn watch_state(self) {
+        let (watched, every) = (Arc::downgrade(&self.inner), self.inner.config.compare_every);
+        drop(self);
         loop {
-            TypeConfig::<RT>::sleep(self.inner.config.compare_every).await;
-            let metrics = self.metrics();
-            if metrics.role == Role::Stopped || self.is_stopping() {
+            TypeConfig::<RT>::sleep(every).await;
+            // Between two looks nothing is held, so that a stopped node lets go of its files at once.
+            let Some(inner) = watched.upgrade() else { return };
+            let core = Self { inner };
+            let metrics = core.metrics();
+            if metrics.role == Role::Stopped || core.is_stopping() {
                 return;
             }
-            if self.inner.fatal.reason().is_none() {
-                self.compare(&metrics).await;
+            if core.inner.fatal.reason().is_none() {
+                core.compare(&metrics).await;
             }
         }
     }

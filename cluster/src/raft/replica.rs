@@ -188,6 +188,11 @@ impl<M: StateMachine> Replica<M> {
         self.last.map_or(0, |id| id.index)
     }
 
+    /// Whether the entry at `index` is applied.
+    pub fn contains(&self, index: u64) -> bool {
+        self.last.is_some_and(|last| index <= last.index)
+    }
+
     /// The machine's picture.
     pub fn view(&self) -> M::View {
         self.machine.view(self.revision())

@@ -47,6 +47,16 @@ impl Room {
         }
     }
 
+    /// Before a start: on a full disk the reserve is given up, so that applied state can be stored.
+    pub fn give_way(&self) -> io::Result<()> {
+        let full = self.log.exists() && (self.free)(&self.log)? < SPACE_LOW_BYTES;
+        if full && self.reserve.exists() {
+            tracing::warn!(reserve = %self.reserve.display(), "the disk is nearly full: the reserve is given up");
+            fs::remove_file(&self.reserve)?;
+        }
+        Ok(())
+    }
+
     /// Sees to it that the newest log file has its room. Cheap when it has.
     pub fn prepare(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

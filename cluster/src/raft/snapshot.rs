@@ -26,8 +26,7 @@ pub enum SnapshotData {
         /// While it is received and not yet adopted: its name, removed with the last handle.
         unfinished: Option<Arc<Unfinished>>,
     },
-    /// Memory, in simulation.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the simulation keeps snapshots in memory"))]
+    /// Memory, in simulation; empty where none could be written.
     Memory(Bytes),
 }
 

@@ -33,12 +33,13 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
     let refused = |what: &str, error: &dyn std::fmt::Display| {
         NodeError(format!("cannot open the {what} in {}: {error}", folder.display()))
     };
+    let room = Arc::new(Room::new(folder.join("log"), folder.join("reserve")));
+    room.give_way().map_err(|error| refused("log", &error))?;
     let snapshots = SnapshotFolder::open(&folder.join("snapshots")).map_err(|error| refused("snapshots", &error))?;
     let newest = snapshots
         .load_newest()
         .map_err(|error| refused("newest snapshot", &error))?;
     let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
-    let room = Arc::new(Room::new(folder.join("log"), folder.join("reserve")));
     let log =
         DiskLog::open(&folder.join("log"), room.clone(), fatal.clone()).map_err(|error| refused("log", &error))?;
     let have = found.head.last.map(|id| id.index);

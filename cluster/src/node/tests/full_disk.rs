@@ -14,7 +14,7 @@ impl Small {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=256m", "argosy-test"])
+            .args(["-t", "tmpfs", "-o", "size=512m", "argosy-test"])
             .arg(folder.path())
             .status();
         assert!(mounted.unwrap().success(), "mounting needs root");
@@ -44,6 +44,22 @@ impl Drop for Small {
     }
 }
 
+fn machine(small: &Small) -> Machine {
+    let machine = Machine {
+        folder: small.path().join("node"),
+        address: free_address(),
+        number: 1,
+        running: None,
+    };
+    let options = InitOptions {
+        folder: machine.folder.clone(),
+        name: "node-1".into(),
+        peer_address: machine.address,
+    };
+    Cluster::<Map>::init(&options).unwrap();
+    machine
+}
+
 async fn until_low(node: &Cluster<Map>, expected: bool) {
     let started = Instant::now();
     while node.status().standing.low_space != expected {
@@ -56,18 +72,7 @@ async fn until_low(node: &Cluster<Map>, expected: bool) {
 #[ignore = "mounts a file system: run as root with --run-ignored only"]
 async fn consensus_outlives_a_full_disk_and_changes_are_refused_until_there_is_room() {
     let small = Small::mount();
-    let mut machine = Machine {
-        folder: small.path().join("node"),
-        address: free_address(),
-        number: 1,
-        running: None,
-    };
-    let options = InitOptions {
-        folder: machine.folder.clone(),
-        name: "node-1".into(),
-        peer_address: machine.address,
-    };
-    Cluster::<Map>::init(&options).unwrap();
+    let mut machine = machine(&small);
     let node = machine.start().await;
     put(&node, "a", "1").await;
     for round in 0..3 {
@@ -90,15 +95,27 @@ async fn consensus_outlives_a_full_disk_and_changes_are_refused_until_there_is_r
         until_low(&node, false).await;
         // Enough for the log to begin its next file.
         for n in 0..40 {
-            put(&node, &format!("k{n}"), &format!("{round}").repeat(1 << 20)).await;
+            put(&node, "big", &format!("{}", (round + n) % 10).repeat(1 << 20)).await;
         }
     }
-    // A node that restarts on a full disk takes part too.
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "mounts a file system: run as root with --run-ignored only"]
+async fn a_node_that_starts_on_a_full_disk_takes_part() {
+    let small = Small::mount();
+    let mut machine = machine(&small);
+    let node = machine.start().await;
+    put(&node, "a", "1").await;
     small.fill();
     machine.stop().await;
     let node = machine.start().await;
     until_low(&node, true).await;
-    node.create_join_token(Duration::from_secs(60)).await.unwrap();
+    let started = Instant::now();
+    while let Err(error) = node.create_join_token(Duration::from_secs(60)).await {
+        assert!(started.elapsed() < SOON, "{error}");
+    }
     small.make_room();
     until_low(&node, false).await;
     put(&node, "a", "3").await;
