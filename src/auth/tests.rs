@@ -4,9 +4,14 @@ use super::*;
 use crate::catalog::{Account, AuthorizedKey, Object, PasswordHash, Settings};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
+use russh::keys::PublicKey;
 
 pub(super) const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 pub(super) const NOW: UnixMillis = UnixMillis(1_000_000);
+
+fn sftp() -> Name {
+    Name::parse("sftp").unwrap()
+}
 
 /// An account that only what a test adds can sign in to.
 pub(super) fn account() -> Account {
@@ -201,13 +206,13 @@ fn a_key_lets_in_only_while_it_stands_in_the_account_and_is_fresh() {
     };
     let check = |account: Account, word: Option<&str>| {
         let world = World::with(account);
-        let result = world.authenticator.key("alice", &parsed, HERE);
+        let result = world.authenticator.key("alice", &parsed, &sftp(), HERE);
         match (result, word) {
             (Ok(principal), None) => assert!(matches!(principal.credential, Credential::Key { .. })),
             (Err(refused), Some(word)) => assert!(refused.reason.contains(word), "{word}: {refused}"),
             (result, word) => panic!("{word:?}: {result:?}"),
         }
-        assert!(world.authenticator.key("bob", &parsed, HERE).is_err());
+        assert!(world.authenticator.key("bob", &parsed, &sftp(), HERE).is_err());
     };
     let with = |keys| Account { keys, ..account() };
     check(with(vec![entry(None)]), None);

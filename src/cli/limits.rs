@@ -25,6 +25,10 @@ pub const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 pub const STALE_TRIES_MAX: usize = 5;
 /// Objects asked for at a time.
 pub const PAGE: usize = 1_000;
+/// Objects of one revision asked for at a time: each comes before and after.
+pub const HISTORY_PAGE: usize = 200;
+/// Objects that `apply --in-parts` sends at a time.
+pub const PART: usize = 500;
 /// Pages of one list.
 pub const PAGES_MAX: usize = 10_000;
 

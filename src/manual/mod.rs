@@ -5,5 +5,6 @@ pub mod connections;
 pub mod consistency;
 pub mod defaults;
 pub mod glossary;
+pub mod ssh;
 pub mod threats;
 pub mod upgrades;

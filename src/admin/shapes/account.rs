@@ -23,7 +23,7 @@ use super::{Border, Built, moment, mount, restrictions};
 use crate::admin::border::fingerprint;
 use crate::admin::limits::{PRINCIPAL_BYTES_MAX, SESSIONS_LIMIT_MAX};
 use crate::admin::problem::Problem;
-use crate::auth::parse_public_key;
+use crate::auth::parse_users_key;
 use crate::catalog::limits::{KEYS_MAX, MEMBERSHIPS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
 use crate::catalog::{Account, AuthorizedKey, PasswordHash, PasswordState, Spec};
 use crate::ids::Name;
@@ -33,7 +33,8 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
     let present = border.view.accounts.get(name).map(|object| &object.spec);
     let (password, kept) = border.account_password(fields, name, present)?;
     let password_state = password_state(fields, border, present, password.as_ref())?;
-    let keys = fields.list("keys", KEYS_MAX, key)?;
+    let legacy_dsa = border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);
+    let keys = fields.list("keys", KEYS_MAX, |value, path| key(value, path, legacy_dsa))?;
     let mut seen = BTreeSet::new();
     for (at, key) in keys.iter().enumerate() {
         if !seen.insert(&key.key) {
@@ -160,7 +161,7 @@ fn principals(fields: &mut Fields) -> Result<Vec<String>, Problem> {
     })
 }
 
-fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
+fn key(value: Value, path: &str, legacy_dsa: bool) -> Result<AuthorizedKey, Problem> {
     // A bare line is the short form of an object that has only that.
     let value = if value.is_string() {
         json!({ "key": value })
@@ -169,7 +170,7 @@ fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
     };
     let mut fields = Fields::of(value, path)?;
     let line: String = fields.need("key")?;
-    let (key, in_line) = parse_public_key(&line)
+    let (key, in_line) = parse_users_key(&line, legacy_dsa)
         .map_err(|reason| Problem::invalid(&fields.at("key"), format!("is not acceptable: {reason}")))?;
     let comment = fields.take::<String>("comment")?.unwrap_or(in_line);
     let path = fields.at("comment");

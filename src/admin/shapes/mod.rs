@@ -18,6 +18,7 @@ pub mod role;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod ssh;
 pub mod storage;
 
 use std::cell::Cell;

@@ -354,7 +354,7 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
         Kind::HostKey,
         json!({ "algorithm": "dsa" }),
         "spec.algorithm",
-        "must be `ed25519`",
+        "must be one of `ed25519`",
     );
     check(
         Kind::HostKey,
