@@ -192,7 +192,6 @@ impl ClusterPort for FakeCluster {
             cluster: "c".repeat(32),
             node: NodeId(1),
             role: "leader",
-            standing: argosy_cluster::Standing::default(),
             leader: quorum.then_some(NodeId(1)),
             term: 1,
             committed: revision,

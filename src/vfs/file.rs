@@ -386,9 +386,9 @@ impl Core {
             return Err(error);
         }
         self.judge(self.writes.as_ref())?;
-        // The limit may have fallen since, and what was kept of an interrupted upload may be above it.
-        self.check_end(0)?;
         if let Some(staged) = &self.staged {
+            // The limit may have fallen since, and what was kept of an interrupted upload may be above it.
+            self.check_end(0)?;
             return staged.commit(&self.asker);
         }
         let strict = self.place.storage.spec.durability == Durability::Strict;
