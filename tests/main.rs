@@ -23,6 +23,7 @@ mod extensions;
 mod faults;
 mod folders;
 mod handshake;
+mod history;
 mod live;
 mod logins;
 mod profiles;

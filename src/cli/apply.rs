@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::edit::{self, ChangeArgs};
 use super::error::CliError;
-use super::limits::{NAMED_MAX, PART};
+use super::limits::{NAMED_MAX, OBJECTS_BYTES_MAX, PART};
 use super::noun::Run;
 use super::{Context, input, plan};
 
@@ -41,7 +41,7 @@ struct Asked {
 
 impl Run for ApplyArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
-        let asked = Asked::read(&input::text(&self.file)?).map_err(|error| CliError {
+        let asked = Asked::read(&input::text_up_to(&self.file, OBJECTS_BYTES_MAX)?).map_err(|error| CliError {
             message: format!("{}: {}", self.file.display(), error.message),
             ..error
         })?;

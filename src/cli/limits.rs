@@ -34,6 +34,8 @@ pub const PAGES_MAX: usize = 10_000;
 
 /// The most that is read of a file or of standard input, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The most that is read of a file of objects, in bytes.
+pub const OBJECTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The longest secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Objects of one change that are named one by one when it is told.
