@@ -61,7 +61,7 @@ use local::Faults;
 use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
-use slots::Slots;
+use slots::{OpenSlot, Slots};
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
@@ -111,7 +111,7 @@ impl Inner {
 /// A folder being read; memory does not grow with the folder.
 pub struct Listing {
     asker: Asker,
-    storage: Option<Name>,
+    storage: Option<(Name, OpenSlot)>,
     reader: Arc<Mutex<Reader>>,
 }
 
@@ -131,7 +131,7 @@ impl Vfs {
                 life: staged::random_bits().unwrap_or_default(),
                 pools: Mutex::default(),
                 held: Held::default(),
-                slots: Arc::default(),
+                slots: Slots::of_process(),
                 health: Health::default(),
                 faults,
                 buffers: Arc::default(),
@@ -199,9 +199,10 @@ impl Vfs {
             };
         };
         asker.may(Operation::List, path)?;
+        let slot = asker.inner.slots.take(asker.session.id)?;
         let job_place = place.clone();
         let reader = asker.run(&place, move |asker| Reader::open(asker, job_place)).await?;
-        Ok(listing(Some(place.storage.name.clone()), reader))
+        Ok(listing(Some((place.storage.name.clone(), slot)), reader))
     }
 
     /// Opens or makes a file. A new or emptied file is staged and published by [`OpenFile::commit`]; an existing one
@@ -476,7 +477,7 @@ impl Listing {
             reader.next(&asker, max)
         };
         match &self.storage {
-            Some(storage) => self.asker.inner.pool(storage).run(job).await,
+            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
             None => job(),
         }
     }
