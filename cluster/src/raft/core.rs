@@ -8,20 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::metrics::RaftMetrics;
 use openraft::storage::RaftLogStorage;
 use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerState};
 
 use super::fatal::Fatal;
-use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
+use super::keep::AppliedStore;
+use super::machine::{Machine, Published, Recovered, snapshot_of};
 use super::mend::Standing;
 use super::network::{Network, PeerTransport, Reach, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeRecord, TypeConfig};
-use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, Rows, convert, setup};
+use super::{ClusterRows, CoreConfig, CoreError, Glance, Metrics, Role, Rows, convert, setup};
 use crate::envelope::wire::{
     AppendV1, Framed, MendAskV1, MendHeadV1, MendReplyV1, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1,
 };
@@ -35,7 +38,7 @@ pub struct StateParts {
     /// State found at start.
     pub recovered: Recovered,
     /// Where applied state is kept.
-    pub applied: Box<dyn AppliedStore>,
+    pub applied: Arc<dyn AppliedStore>,
     /// Where snapshots are kept.
     pub snapshots: Arc<dyn Snapshots>,
 }
@@ -58,6 +61,7 @@ pub(super) struct Inner<RT: AsyncRuntime, M: StateMachine> {
     pub(super) config: CoreConfig,
     pub(super) published: Arc<Published<M>>,
     pub(super) snapshots: Arc<dyn Snapshots>,
+    applied: Arc<dyn AppliedStore>,
     pub(super) fatal: Fatal,
     stopping: AtomicBool,
     leader_heard: Mutex<Option<RT::Instant>>,
@@ -82,8 +86,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     {
         let stopped = |reason: String| CoreError::Stopped { reason };
         let raft_config = setup::raft_config(&config).map_err(|error| stopped(error.to_string()))?;
-        let machine = Machine::<M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
-            .map_err(|error| stopped(error.to_string()))?;
+        let machine = Machine::<M>::new(
+            state.recovered,
+            state.applied.clone(),
+            state.snapshots.clone(),
+            fatal.clone(),
+        )
+        .map_err(|error| stopped(error.to_string()))?;
         let published = machine.published();
         let reach = Box::new(transport.clone());
         let network = Network::<RT, T>::new(transport);
@@ -96,6 +105,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 config,
                 published,
                 snapshots: state.snapshots,
+                applied: state.applied,
                 fatal,
                 stopping: AtomicBool::new(false),
                 leader_heard: Mutex::new(None),
@@ -262,9 +272,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         ClusterRows::new(self.inner.published.picture().rows.clone())
     }
 
-    /// All rows as this node has applied them.
+    /// All rows as this node has applied them, with stubs for the values on disk.
     pub fn rows(&self) -> Rows {
         self.inner.published.picture().rows.clone()
+    }
+
+    /// Where the values are that are not in memory.
+    pub fn applied_store(&self) -> Arc<dyn AppliedStore> {
+        self.inner.applied.clone()
     }
 
     /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
@@ -398,7 +413,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// answer goes back to the sender. A snapshot that is broken or of a newer format is refused.
     pub async fn receive_snapshot(&self, head: Bytes, data: SnapshotData) -> Result<Bytes, CoreError> {
         if MendHeadV1::is_in(&head) {
-            self.take_state(data).await?;
+            let (core, taking) = (self.clone(), data);
+            let taken: BoxFuture<'static, _> = Box::pin(async move { core.take_state(taking).await });
+            taken.await?;
             return Ok(MendReplyV1::Sent.encode());
         }
         let unreadable = |reason: String| CoreError::Message { reason };
@@ -411,11 +428,10 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         };
         let state = verified.map_err(|error| unreadable(error.to_string()))?;
         let snapshot = snapshot_of(&state, data).map_err(|error| unreadable(error.to_string()))?;
-        let reply = self
-            .inner
-            .raft
-            .install_full_snapshot(convert::vote_in(&asked.vote), snapshot)
-            .await;
+        let (raft, vote) = (self.inner.raft.clone(), convert::vote_in(&asked.vote));
+        let installing: BoxFuture<'static, _> =
+            Box::pin(async move { raft.install_full_snapshot(vote, snapshot).await });
+        let reply = installing.await;
         let reply = reply.map_err(|error| CoreError::Stopped {
             reason: error.to_string(),
         })?;
@@ -424,24 +440,26 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         Ok(SnapshotReplyV1 { vote }.encode())
     }
 
-    /// What this node knows of the consensus now. Cheap; never waits.
-    pub fn metrics(&self) -> Metrics {
-        let raft = self.inner.raft.metrics().borrow_watched().clone();
-        let picture = self.inner.published.picture();
-        let rows = ClusterRows::new(picture.rows.clone());
-        let membership = raft.membership_config.membership();
-        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
-        let role = match (&raft.running_state, raft.state) {
-            (Err(_), _) | (_, ServerState::Shutdown) => Role::Stopped,
-            (_, ServerState::Leader) => Role::Leader,
-            (_, ServerState::Follower) => Role::Follower,
-            (_, ServerState::Candidate) => Role::Candidate,
-            (_, ServerState::Learner) => Role::Learner,
-        };
+    /// The part of [`metrics`](Self::metrics) that each proposal needs, without the rest.
+    pub fn glance(&self) -> Glance {
+        let watched = self.inner.raft.metrics();
+        let raft = watched.borrow_watched();
+        let role = role_of(&raft);
+        Glance {
+            role,
+            leader: raft.current_leader.map(NodeId),
+            quorum: self.has_quorum(role, &raft),
+            voters: raft.membership_config.membership().voter_ids().map(NodeId).collect(),
+        }
+    }
+
+    fn has_quorum(&self, role: Role, raft: &RaftMetrics<TypeConfig<RT>>) -> bool {
         let lease = self.inner.config.election_max();
-        let quorum = match role {
+        match role {
             Role::Leader => {
-                voters.iter().eq([&self.inner.config.node])
+                let mut voters = raft.membership_config.membership().voter_ids();
+                let alone = voters.next() == Some(self.inner.config.node.0) && voters.next().is_none();
+                alone
                     || raft
                         .last_quorum_acked
                         .as_ref()
@@ -452,7 +470,18 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 let heard = *self.inner.leader_heard.lock().unwrap_or_else(PoisonError::into_inner);
                 raft.current_leader.is_some() && heard.is_some_and(|heard| heard.elapsed() < lease)
             }
-        };
+        }
+    }
+
+    /// What this node knows of the consensus now. Cheap; never waits.
+    pub fn metrics(&self) -> Metrics {
+        let raft = self.inner.raft.metrics().borrow_watched().clone();
+        let picture = self.inner.published.picture();
+        let rows = ClusterRows::new(picture.rows.clone());
+        let membership = raft.membership_config.membership();
+        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
+        let role = role_of(&raft);
+        let quorum = self.has_quorum(role, &raft);
         let replicated = raft.replication.unwrap_or_default();
         let (verdict, aside, low_space) = {
             let standing = self.standing();
@@ -524,6 +553,16 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(?error, "consensus did not end in good order");
         }
+    }
+}
+
+fn role_of<RT: AsyncRuntime>(raft: &RaftMetrics<TypeConfig<RT>>) -> Role {
+    match (&raft.running_state, raft.state) {
+        (Err(_), _) | (_, ServerState::Shutdown) => Role::Stopped,
+        (_, ServerState::Leader) => Role::Leader,
+        (_, ServerState::Follower) => Role::Follower,
+        (_, ServerState::Candidate) => Role::Candidate,
+        (_, ServerState::Learner) => Role::Learner,
     }
 }
 
