@@ -252,7 +252,7 @@ impl ConsensusRuntime {
 
 impl<M: StateMachine> Node<M> {
     /// Runs what must never end. Should it all the same (it panicked), the node stops: half a node would look healthy.
-    fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let fatal = self.core.fatal().clone();
         tokio::spawn(async move {
             let ended = tokio::spawn(work).await;

@@ -2,7 +2,7 @@
 //!
 //! Forwarding, retries and callers' deadlines are left to `node`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,10 +11,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
-use openraft::metrics::RaftMetrics;
 use openraft::storage::RaftLogStorage;
 use openraft::type_config::TypeConfigExt;
-use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerState};
+use openraft::{AsyncRuntime, Raft, ReadPolicy};
 
 use super::fatal::Fatal;
 use super::keep::AppliedStore;
@@ -24,7 +23,7 @@ use super::network::{Network, PeerTransport, Reach, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeRecord, TypeConfig};
-use super::{ClusterRows, CoreConfig, CoreError, Glance, Metrics, Role, Rows, convert, setup};
+use super::{ClusterRows, CoreConfig, CoreError, Role, Rows, convert, setup};
 use crate::envelope::wire::{
     AppendV1, Framed, MendAskV1, MendHeadV1, MendReplyV1, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1,
 };
@@ -64,7 +63,7 @@ pub(super) struct Inner<RT: AsyncRuntime, M: StateMachine> {
     applied: Arc<dyn AppliedStore>,
     pub(super) fatal: Fatal,
     stopping: AtomicBool,
-    leader_heard: Mutex<Option<RT::Instant>>,
+    pub(super) leader_heard: Mutex<Option<RT::Instant>>,
     pub(super) standing: Mutex<Standing>,
     /// The way to the others, beside openraft's.
     pub(super) reach: Box<dyn Reach>,
@@ -282,62 +281,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         self.inner.applied.clone()
     }
 
-    /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
-    pub async fn add_learner(&self, node: NodeId, record: NodeRecord) -> Result<(), CoreError> {
-        let adding = self.inner.raft.add_learner(node.0, record, false).await;
-        adding.map(drop).map_err(write_error)
-    }
-
-    /// On the leader: gives a learner a vote. Waits until the change is committed.
-    pub async fn promote(&self, node: NodeId) -> Result<(), CoreError> {
-        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node.0]))).await
-    }
-
-    /// On the leader: removes a voter or learner. Waits until the change is committed; a leader that removes itself
-    /// hands over soon after. Again is harmless. The last voter is not removed.
-    pub async fn remove(&self, node: NodeId) -> Result<(), CoreError> {
-        let metrics = self.metrics();
-        let ids = BTreeSet::from([node.0]);
-        if metrics.voters.contains(&node) {
-            if metrics.voters.len() == 1 {
-                return Err(CoreError::Membership {
-                    reason: format!("node {node} is the only voter"),
-                });
-            }
-            self.change(ChangeMembers::RemoveVoters(ids)).await
-        } else if metrics.members.contains_key(&node) {
-            self.change(ChangeMembers::RemoveNodes(ids)).await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn change(&self, change: ChangeMembers<u64, NodeRecord>) -> Result<(), CoreError> {
-        let changing = self.inner.raft.change_membership(change, false).await;
-        changing.map(drop).map_err(write_error)
-    }
-
-    /// On the leader: hands the leadership to `to`, or to the voter whose log is longest. Returns once the request
-    /// is made; watch [`metrics`](Self::metrics) for the result.
-    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<(), CoreError> {
-        let metrics = self.metrics();
-        if metrics.role != Role::Leader {
-            return Err(CoreError::NotLeader { leader: metrics.leader });
-        }
-        let others = metrics.replicated.iter().filter(|(id, _)| {
-            **id != self.inner.config.node && metrics.voters.contains(id) && to.is_none_or(|to| to == **id)
-        });
-        let Some((to, _)) = others.max_by_key(|(_, index)| **index) else {
-            return Err(CoreError::Membership {
-                reason: "there is no such other voter to lead".to_owned(),
-            });
-        };
-        let sent = self.inner.raft.trigger().transfer_leader(to.0).await;
-        sent.map_err(|error| CoreError::Stopped {
-            reason: error.to_string(),
-        })
-    }
-
     /// Answers a question of another node. `body` and the answer are what a [`PeerTransport`] carries.
     pub async fn handle(&self, rpc: Rpc, body: Bytes) -> Result<Bytes, CoreError> {
         let raft = &self.inner.raft;
@@ -440,88 +383,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         Ok(SnapshotReplyV1 { vote }.encode())
     }
 
-    /// The part of [`metrics`](Self::metrics) that each proposal needs, without the rest.
-    pub fn glance(&self) -> Glance {
-        let watched = self.inner.raft.metrics();
-        let raft = watched.borrow_watched();
-        let role = role_of(&raft);
-        Glance {
-            role,
-            leader: raft.current_leader.map(NodeId),
-            quorum: self.has_quorum(role, &raft),
-            voters: raft.membership_config.membership().voter_ids().map(NodeId).collect(),
-        }
-    }
-
-    fn has_quorum(&self, role: Role, raft: &RaftMetrics<TypeConfig<RT>>) -> bool {
-        let lease = self.inner.config.election_max();
-        match role {
-            Role::Leader => {
-                let mut voters = raft.membership_config.membership().voter_ids();
-                let alone = voters.next() == Some(self.inner.config.node.0) && voters.next().is_none();
-                alone
-                    || raft
-                        .last_quorum_acked
-                        .as_ref()
-                        .is_some_and(|acked| acked.elapsed() < lease)
-            }
-            Role::Stopped => false,
-            _ => {
-                let heard = *self.inner.leader_heard.lock().unwrap_or_else(PoisonError::into_inner);
-                raft.current_leader.is_some() && heard.is_some_and(|heard| heard.elapsed() < lease)
-            }
-        }
-    }
-
-    /// What this node knows of the consensus now. Cheap; never waits.
-    pub fn metrics(&self) -> Metrics {
-        let raft = self.inner.raft.metrics().borrow_watched().clone();
-        let picture = self.inner.published.picture();
-        let rows = ClusterRows::new(picture.rows.clone());
-        let membership = raft.membership_config.membership();
-        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
-        let role = role_of(&raft);
-        let quorum = self.has_quorum(role, &raft);
-        let replicated = raft.replication.unwrap_or_default();
-        let (verdict, aside, low_space) = {
-            let standing = self.standing();
-            (standing.verdict.clone(), standing.aside, standing.low_space)
-        };
-        let sets = raft.committed_membership_config.membership().get_joint_config();
-        let settled = sets.iter().take(1).flatten();
-        Metrics {
-            role,
-            leader: raft.current_leader.map(NodeId),
-            term: raft.current_term,
-            committed: index(&raft.cluster_committed),
-            applied: picture.head.last.map_or(0, |id| id.index),
-            last_log: raft.last_log_index.unwrap_or(0),
-            snapshot: index(&raft.snapshot),
-            purged: index(&raft.purged),
-            quorum,
-            replicated: replicated
-                .into_iter()
-                .map(|(id, at)| (NodeId(id), index(&at)))
-                .collect(),
-            members: membership
-                .nodes()
-                .map(|(id, record)| (NodeId(*id), record.clone()))
-                .collect(),
-            voters,
-            settled_voters: settled
-                .filter(|id| sets.iter().all(|set| set.contains(id)))
-                .copied()
-                .map(NodeId)
-                .collect(),
-            state_hash: picture.head.state_hash,
-            verdict,
-            aside,
-            low_space,
-            feature_level: rows.feature_level(),
-            data_key_id: rows.data_key_id(),
-        }
-    }
-
     /// Builds a snapshot now, in the background.
     #[cfg(test)]
     pub async fn snapshot(&self) -> Result<(), CoreError> {
@@ -556,20 +417,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 }
 
-fn role_of<RT: AsyncRuntime>(raft: &RaftMetrics<TypeConfig<RT>>) -> Role {
-    match (&raft.running_state, raft.state) {
-        (Err(_), _) | (_, ServerState::Shutdown) => Role::Stopped,
-        (_, ServerState::Leader) => Role::Leader,
-        (_, ServerState::Follower) => Role::Follower,
-        (_, ServerState::Candidate) => Role::Candidate,
-        (_, ServerState::Learner) => Role::Learner,
-    }
-}
-
-fn index(id: &Option<super::types::LogId>) -> u64 {
-    id.as_ref().map_or(0, |id| id.index)
-}
-
 fn forward_error<RT: AsyncRuntime>(forward: &ForwardToLeader<TypeConfig<RT>>) -> CoreError {
     match forward.reason {
         ForwardReason::LeaseExpired => CoreError::Unavailable {
@@ -581,7 +428,9 @@ fn forward_error<RT: AsyncRuntime>(forward: &ForwardToLeader<TypeConfig<RT>>) ->
     }
 }
 
-fn write_error<RT: AsyncRuntime>(error: RaftError<TypeConfig<RT>, ClientWriteError<TypeConfig<RT>>>) -> CoreError {
+pub(super) fn write_error<RT: AsyncRuntime>(
+    error: RaftError<TypeConfig<RT>, ClientWriteError<TypeConfig<RT>>>,
+) -> CoreError {
     match error {
         RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => forward_error(&forward),
         RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => CoreError::Unknown {

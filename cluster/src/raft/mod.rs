@@ -24,9 +24,11 @@ mod fatal;
 mod keep;
 pub mod log;
 mod machine;
+mod members;
 #[cfg(test)]
 pub mod memory_log;
 mod mend;
+mod metrics;
 mod network;
 mod replica;
 mod room;
