@@ -158,7 +158,7 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
                 "",
                 &[404],
             ),
-            row("a method that is not there", "PATCH", account, r#"{"spec":{}}"#, &[405]),
+            row("a method that is not there", "POST", account, r#"{"spec":{}}"#, &[405]),
             row(
                 "an unknown option",
                 "PUT",

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::limits;
 use crate::auth;
+use crate::catalog::PasswordHash;
 
 /// The fingerprint `SHA256:...` of a key in the form `algorithm base64`; what is no key has an empty one.
 pub fn fingerprint(key: &str) -> String {
@@ -24,14 +25,32 @@ pub enum HostKeyAlgorithm {
     Ed25519,
     /// For clients that know no elliptic curves.
     Rsa3072,
+    /// For the names that FIPS 140-3 approves.
+    EcdsaNistP256,
+    /// The same, stronger.
+    EcdsaNistP384,
+    /// The same, the strongest.
+    EcdsaNistP521,
 }
 
 impl HostKeyAlgorithm {
-    /// The algorithm that `word` (`ed25519`, `rsa-3072`, or the name in an SSH key line) names.
+    /// The words for people.
+    pub const WORDS: [&str; 5] = [
+        "ed25519",
+        "rsa-3072",
+        "ecdsa-nistp256",
+        "ecdsa-nistp384",
+        "ecdsa-nistp521",
+    ];
+
+    /// The algorithm that `word` (one of [`WORDS`](Self::WORDS), or the name in an SSH key line) names.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "ed25519" | "ssh-ed25519" => Some(Self::Ed25519),
             "rsa-3072" | "ssh-rsa" | "rsa-sha2-512" => Some(Self::Rsa3072),
+            "ecdsa-nistp256" | "ecdsa-sha2-nistp256" => Some(Self::EcdsaNistP256),
+            "ecdsa-nistp384" | "ecdsa-sha2-nistp384" => Some(Self::EcdsaNistP384),
+            "ecdsa-nistp521" | "ecdsa-sha2-nistp521" => Some(Self::EcdsaNistP521),
             _ => None,
         }
     }
@@ -52,6 +71,9 @@ pub fn generate_host_key(algorithm: HostKeyAlgorithm) -> Result<KeyPair, String>
     let algorithm = match algorithm {
         HostKeyAlgorithm::Ed25519 => "ssh-ed25519",
         HostKeyAlgorithm::Rsa3072 => "rsa-sha2-512",
+        HostKeyAlgorithm::EcdsaNistP256 => "ecdsa-sha2-nistp256",
+        HostKeyAlgorithm::EcdsaNistP384 => "ecdsa-sha2-nistp384",
+        HostKeyAlgorithm::EcdsaNistP521 => "ecdsa-sha2-nistp521",
     };
     let (public, private) = auth::generate_host_key(algorithm)?;
     Ok(KeyPair {
@@ -102,6 +124,24 @@ fn key_pair(key: &PrivateKey) -> Result<KeyPair, String> {
     })
 }
 
+/// Takes over a password's hash from another cluster: argon2id in PHC form, at a bounded cost.
+pub fn password_hash(text: &str) -> Result<PasswordHash, String> {
+    let refused = || "is not a hash that an export has: argon2id in PHC form".to_owned();
+    if text.len() > limits::PASSWORD_HASH_BYTES_MAX {
+        return Err(refused());
+    }
+    let parsed = argon2::PasswordHash::new(text).map_err(|_| refused())?;
+    let params = argon2::Params::try_from(&parsed).map_err(|_| refused())?;
+    if parsed.algorithm != argon2::ARGON2ID_IDENT || parsed.hash.is_none() || parsed.salt.is_none() {
+        return Err(refused());
+    }
+    let (memory, passes, lanes) = limits::PASSWORD_HASH_COST_MAX;
+    if params.m_cost() > memory || params.t_cost() > passes || params.p_cost() > lanes {
+        return Err("asks for more memory or time than is given to a password".to_owned());
+    }
+    Ok(PasswordHash(text.to_owned()))
+}
+
 /// What every API token begins with, so that scanners of repositories find it.
 pub const TOKEN_PREFIX: &str = "argosy_";
 
@@ -148,6 +188,9 @@ mod tests {
         for (algorithm, word) in [
             (HostKeyAlgorithm::Ed25519, "ssh-ed25519"),
             (HostKeyAlgorithm::Rsa3072, "ssh-rsa"),
+            (HostKeyAlgorithm::EcdsaNistP256, "ecdsa-sha2-nistp256"),
+            (HostKeyAlgorithm::EcdsaNistP384, "ecdsa-sha2-nistp384"),
+            (HostKeyAlgorithm::EcdsaNistP521, "ecdsa-sha2-nistp521"),
         ] {
             let pair = generate_host_key(algorithm).unwrap();
             assert!(pair.public.starts_with(word), "{}", pair.public);

@@ -22,6 +22,8 @@ use crate::events::Event;
 pub struct Asked {
     /// The request's id.
     pub id: RequestId,
+    /// The id that the caller knows it by.
+    pub named: RequestId,
     /// A hash of who asked what of which path under which precondition.
     pub body_hash: [u8; 32],
 }
@@ -42,7 +44,11 @@ impl Asked {
         // A field's name can hide behind JSON's escapes.
         if !holds(b"password") && !holds(b"\\u") {
             let body_hash = border::sha256(&text);
-            return Ok(Self { id, body_hash });
+            return Ok(Self {
+                id,
+                named: id,
+                body_hash,
+            });
         }
         let permit = api.builds.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Problem::new(ProblemKind::Internal, "the node is stopping"))?;
@@ -51,9 +57,30 @@ impl Asked {
             border::slow_hash(&text, &id.0)
         });
         match hashed.await {
-            Ok(Ok(body_hash)) => Ok(Self { id, body_hash }),
+            Ok(Ok(body_hash)) => Ok(Self {
+                id,
+                named: id,
+                body_hash,
+            }),
             Ok(Err(reason)) => Err(Problem::new(ProblemKind::Internal, reason)),
             Err(_) => Err(Problem::new(ProblemKind::Internal, "the request cannot be hashed")),
+        }
+    }
+
+    /// The `tries`-th repetition of the request (0: the request itself) under an id that follows from its own, so
+    /// that who asks again with the same id goes through the same repetitions.
+    #[must_use]
+    pub fn again(self, tries: u32) -> Self {
+        if tries == 0 {
+            return self;
+        }
+        let mut text = self.named.0.to_vec();
+        text.extend(tries.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&border::sha256(&text)[..16]);
+        Self {
+            id: RequestId(id),
+            ..self
         }
     }
 }
@@ -117,20 +144,29 @@ pub async fn make(
             ProblemKind::OutcomeUnknown,
             format!(
                 "it is not known whether the change was made; ask again with request id {}",
-                request.id
+                request.named
             ),
         );
         Err(problem.with("outcome", "unknown"))
     });
-    answer.map_err(|problem| problem.with("request", request.id.to_string()))
+    answer.map_err(|problem| problem.with("request", request.named.to_string()))
 }
 
 /// [`make`], answered with the revision, new secrets, and, if asked for, what each member has enforced.
 pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Result<Response, Problem> {
+    answer_with(api, caller, change, Map::new()).await
+}
+
+/// [`answer`], with more members.
+pub async fn answer_with(
+    api: &Arc<AdminApi>,
+    caller: &Caller,
+    change: Change,
+    mut body: Map<String, Value>,
+) -> Result<Response, Problem> {
     let revision = make(api, caller, change.transaction, change.request).await?;
-    let mut body = Map::new();
     body.insert("revision".to_owned(), revision.into());
-    body.insert("request".to_owned(), change.request.id.to_string().into());
+    body.insert("request".to_owned(), change.request.named.to_string().into());
     if !change.secrets.is_empty() {
         let view = api.cluster.view();
         let shown: Vec<_> = change.secrets.iter().map(|new| show_secret(new, &view)).collect();
@@ -144,7 +180,7 @@ pub async fn answer(api: &Arc<AdminApi>, caller: &Caller, change: Change) -> Res
     if let Ok(tag) = HeaderValue::from_str(&etag::of(revision)) {
         headers.insert(header::ETAG, tag);
     }
-    if let Ok(request) = HeaderValue::from_str(&change.request.id.to_string()) {
+    if let Ok(request) = HeaderValue::from_str(&change.request.named.to_string()) {
         headers.insert("x-request-id", request);
     }
     Ok(response)
@@ -167,7 +203,8 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     (status, headers, format!("{body}\n")).into_response()
 }
 
-fn refused(refusal: &Refusal, transaction: &Transaction) -> Problem {
+/// A refusal of a transaction as a problem.
+pub fn refused(refusal: &Refusal, transaction: &Transaction) -> Problem {
     let mut problem = Problem::from_refusal(refusal);
     if let Refusal::Stale {
         key,

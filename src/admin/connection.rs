@@ -19,6 +19,10 @@ use tower::ServiceExt;
 use super::caller::Origin;
 use super::limits;
 
+/// Turns true when the node stops; an extension of every request, for answers that would not end by themselves.
+#[derive(Clone)]
+pub struct Stopping(pub watch::Receiver<bool>);
+
 /// Serves `router` on `stream` until the peer ends, nothing was in flight for `idle`, or `stop` turns true. What is
 /// in flight at a stop has [`limits::DRAIN_DEADLINE`] to end.
 pub async fn serve<S>(stream: S, router: Router, origin: Origin, idle: Duration, mut stop: watch::Receiver<bool>)
@@ -27,9 +31,11 @@ where
 {
     let activity = Arc::new(Activity::default());
     let mut seen = activity.now.subscribe();
+    let stopping = Stopping(stop.clone());
     let service = router
         .map_request(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(origin);
+            request.extensions_mut().insert(stopping.clone());
             request.map(axum::body::Body::new)
         })
         .map_future(move |answer| {

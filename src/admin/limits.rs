@@ -51,8 +51,39 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 pub const PAGE_DEFAULT: usize = 1_000;
 /// Objects of one page at most.
 pub const PAGE_MAX: usize = 5_000;
+/// Objects that one request for a page looks at; a filter that fits few of many gives short pages.
+pub const LIST_LOOKED_AT_MAX: usize = 20_000;
+/// Bytes of a name pattern or a filter's value.
+pub const FILTER_BYTES_MAX: usize = 256;
+/// How often a patch without `If-Match` is tried when others change the object at the same time.
+pub const PATCH_TRIES_MAX: u32 = 8;
+/// Fields that differ, told of one object.
+pub const DIFFERENCES_MAX: usize = 1_000;
+/// Rows of the history in one read.
+pub const HISTORY_READ: usize = 500;
+/// Rows of the history that one request for a page looks at.
+pub const HISTORY_LOOKED_AT_MAX: usize = 5_000;
+/// Objects of one revision on a page when no `limit` is given: each is shown before and after.
+pub const HISTORY_PAGE_DEFAULT: usize = 500;
+/// Bytes of a password's hash that is taken over.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+/// The most memory, in KiB, passes and lanes that a hash that is taken over may ask for.
+pub const PASSWORD_HASH_COST_MAX: (u32, u32, u32) = (64 * 1024, 10, 4);
 /// Sessions that one node lists.
 pub const SESSIONS_LISTED_MAX: usize = 10_000;
+
+/// Watches at one time on one node.
+pub const WATCHERS_MAX: usize = 128;
+/// Changed objects that are remembered for watchers; more than two of the largest transactions.
+pub const WATCH_CHANGES_MAX: usize = 25_000;
+/// Frames that wait for one watcher, the last one included.
+pub const WATCH_FRAMES_MAX: usize = 16;
+/// Bytes at which a frame is full; the event that fills it goes beyond.
+pub const WATCH_FRAME_BYTES: usize = 32 * 1024;
+/// How long a watcher may take to read a frame when all its frames are full.
+pub const WATCH_SEND_DEADLINE: Duration = Duration::from_secs(20);
+/// How often a watcher hears that the watch lives, and its right to it is judged again.
+pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Addresses whose failed tokens are remembered.
 pub const FAILURES_MAX: usize = 10_000;
@@ -115,3 +146,11 @@ pub const DAYS_MAX: u32 = 3_650;
 pub const ENTROPY_BITS_MAX: u32 = 256;
 /// The most failed logins that may be allowed before a ban.
 pub const LOGIN_FAILURES_MAX: u32 = 1_000_000;
+/// Bytes after which an SSH connection agrees on new keys, at least: each exchange costs a round trip.
+pub const REKEY_BYTES_MIN: u64 = 1 << 20;
+/// The same, at most (RFC 4253, 9).
+pub const REKEY_BYTES_MAX: u64 = 1 << 30;
+/// Seconds after which an SSH connection agrees on new keys, at least.
+pub const REKEY_SECONDS_MIN: u32 = 10;
+/// The same, at most: a day.
+pub const REKEY_SECONDS_MAX: u32 = 86_400;

@@ -1,26 +1,36 @@
 //! The admin HTTP API: what administrators and the CLI ask of any node, under `/api/v1`, plus health and metrics.
 //!
 //! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
-//! types and back), `etag` and `query` (preconditions and options), `change` (a transaction and its answer),
-//! `enforced` (`wait=enforced`), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
+//! types and back), `etag`, `query` and `select` (preconditions, options, pages), `merge` (patches), `change` (a transaction and its answer),
+//! `difference`, `plan`,
+//! `history` and `rollback` (what would change, what was changed, going back), `enforced` (`wait=enforced`), `watch`
+//! (what changed lately), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
 //! port and local socket) and `connection`. Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
 
 pub mod border;
 pub mod caller;
 pub mod change;
 pub mod connection;
+pub mod difference;
 pub mod enforced;
 pub mod etag;
 pub mod failures;
+pub mod history;
 pub mod limits;
+pub mod merge;
+pub mod openapi;
 pub mod peers;
+pub mod plan;
 pub mod port;
 pub mod problem;
 pub mod query;
 pub mod roles;
+pub mod rollback;
 pub mod routes;
+pub mod select;
 pub mod serve;
 pub mod shapes;
+pub mod watch;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -29,12 +39,13 @@ pub mod testing;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
 use self::failures::Failures;
 use self::port::ClusterPort;
+use self::watch::{Changes, Follower};
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::session::Registry;
@@ -81,6 +92,8 @@ pub struct AdminApi {
     pub(crate) health: NodeHealth,
     pub(crate) failures: Failures,
     pub(crate) builds: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Semaphore>,
+    following: OnceLock<(Arc<Changes>, Follower)>,
 }
 
 impl AdminApi {
@@ -95,11 +108,20 @@ impl AdminApi {
             health: parts.health,
             failures: Failures::default(),
             builds: Arc::new(Semaphore::new(limits::BUILDS_MAX)),
+            watchers: Arc::new(Semaphore::new(limits::WATCHERS_MAX)),
+            following: OnceLock::new(),
         })
     }
 
-    /// The routes, guarded. Requests must carry a [`caller::Origin`] as extension, or they are refused.
+    /// The routes, guarded. Requests must carry a [`caller::Origin`] as extension, or they are refused. Begins to
+    /// remember changes for watchers, so it must be called on the async runtime.
     pub fn router(self: &Arc<Self>) -> axum::Router {
+        self.changes();
         routes::router(self.clone())
+    }
+
+    pub(crate) fn changes(&self) -> Arc<Changes> {
+        let (changes, _) = self.following.get_or_init(|| watch::follow(self.cluster.clone()));
+        changes.clone()
     }
 }

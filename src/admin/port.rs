@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argosy_cluster::{
-    Cluster, ClusterStatus, Committed, NodeError, NodeId, PeerError, ProposeError, ReadError, RequestId,
+    Cluster, ClusterStatus, Committed, NodeError, NodeId, PeerError, ProposeError, ReadError, RequestId, Row, RowsAsk,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::catalog::{Catalog, Command, Outcome, View};
@@ -27,6 +28,8 @@ pub trait ClusterPort: Send + Sync + 'static {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Committed<Outcome>, ProposeError>>;
     fn view(&self) -> Arc<View>;
+    fn revisions(&self) -> watch::Receiver<u64>;
+    fn rows(&self, ask: RowsAsk) -> BoxFuture<'_, Result<Vec<Row>, ReadError>>;
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>>;
     fn applied(&self, revision: u64, deadline: Duration) -> BoxFuture<'_, Result<(), ReadError>>;
     fn status(&self) -> ClusterStatus;
@@ -64,6 +67,14 @@ impl ClusterPort for Cluster<Catalog> {
 
     fn view(&self) -> Arc<View> {
         Self::view(self)
+    }
+
+    fn revisions(&self) -> watch::Receiver<u64> {
+        Self::revisions(self)
+    }
+
+    fn rows(&self, ask: RowsAsk) -> BoxFuture<'_, Result<Vec<Row>, ReadError>> {
+        Box::pin(Self::rows(self, ask))
     }
 
     fn linearize(&self, deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>> {

@@ -20,12 +20,15 @@ pub enum ProblemKind {
     MethodNotAllowed,
     BodyTimeout,
     InUse,
+    Gone,
     Stale,
     TooLarge,
+    UnsupportedMediaType,
     Invalid,
     Dangling,
     RequestReused,
     TooManyFailures,
+    TooManyWatchers,
     Internal,
     Unavailable,
     NotConfirmed,
@@ -35,7 +38,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -43,12 +46,15 @@ impl ProblemKind {
         Self::MethodNotAllowed,
         Self::BodyTimeout,
         Self::InUse,
+        Self::Gone,
         Self::Stale,
         Self::TooLarge,
+        Self::UnsupportedMediaType,
         Self::Invalid,
         Self::Dangling,
         Self::RequestReused,
         Self::TooManyFailures,
+        Self::TooManyWatchers,
         Self::Internal,
         Self::Unavailable,
         Self::NotConfirmed,
@@ -66,8 +72,10 @@ impl ProblemKind {
             Self::MethodNotAllowed => ("method-not-allowed", 405, "This cannot be done here"),
             Self::BodyTimeout => ("body-timeout", 408, "The request did not arrive in time"),
             Self::InUse => ("in-use", 409, "Something else refers to it"),
+            Self::Gone => ("gone", 410, "It is not kept any more"),
             Self::Stale => ("stale", 412, "It was changed meanwhile"),
             Self::TooLarge => ("too-large", 413, "The request is over a limit"),
+            Self::UnsupportedMediaType => ("unsupported-media-type", 415, "The body is of another type"),
             Self::Invalid => ("invalid", 422, "A value is not acceptable"),
             Self::Dangling => ("dangling", 422, "It refers to something that does not exist"),
             Self::RequestReused => (
@@ -76,6 +84,7 @@ impl ProblemKind {
                 "The request id was used before for another change",
             ),
             Self::TooManyFailures => ("too-many-failures", 429, "Too many failed tokens"),
+            Self::TooManyWatchers => ("too-many-watchers", 429, "Too many watches are open"),
             Self::Internal => ("internal", 500, "Something went wrong here"),
             Self::Unavailable => ("unavailable", 503, "The change was refused; nothing was changed"),
             Self::NotConfirmed => ("not-confirmed", 503, "The current state cannot be confirmed"),
@@ -203,6 +212,7 @@ impl IntoResponse for Problem {
             ProblemKind::Unavailable
             | ProblemKind::NotConfirmed
             | ProblemKind::TooManyFailures
+            | ProblemKind::TooManyWatchers
             | ProblemKind::NodeOperationFailed => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

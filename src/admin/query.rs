@@ -32,6 +32,20 @@ pub enum Consistency {
     Linearizable,
 }
 
+impl Consistency {
+    /// Reads `local` or `linearizable`.
+    pub fn parse(word: &str) -> Result<Self, Problem> {
+        match word {
+            "local" => Ok(Self::Local),
+            "linearizable" => Ok(Self::Linearizable),
+            _ => {
+                let detail = "`consistency` must be `linearizable` or `local`";
+                Err(Problem::new(ProblemKind::Malformed, detail))
+            }
+        }
+    }
+}
+
 /// The options of a read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,12 +56,6 @@ pub struct ReadQuery {
     /// Never older than this revision.
     #[serde(default)]
     pub min_revision: Option<u64>,
-    /// Objects a page.
-    #[serde(default)]
-    pub limit: Option<usize>,
-    /// The page begins behind this name.
-    #[serde(default)]
-    pub after: Option<String>,
 }
 
 /// The options of a write.
@@ -58,6 +66,29 @@ pub struct WriteQuery {
     wait: Option<String>,
     #[serde(default)]
     timeout: Option<String>,
+}
+
+/// The options of a change that can be planned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanQuery {
+    #[serde(default)]
+    wait: Option<String>,
+    #[serde(default)]
+    timeout: Option<String>,
+    /// Answer what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl PlanQuery {
+    /// The options of the change itself.
+    pub fn write(&self) -> WriteQuery {
+        WriteQuery {
+            wait: self.wait.clone(),
+            timeout: self.timeout.clone(),
+        }
+    }
 }
 
 impl WriteQuery {

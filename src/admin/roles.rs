@@ -27,34 +27,69 @@ pub const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/account", role(Viewer)),
     ("GET", "/api/v1/account/{name}", role(Viewer)),
     ("PUT", "/api/v1/account/{name}", role(Operator)),
+    ("PATCH", "/api/v1/account/{name}", role(Operator)),
     ("DELETE", "/api/v1/account/{name}", role(Operator)),
     ("GET", "/api/v1/administrator", role(Viewer)),
     ("GET", "/api/v1/administrator/{name}", role(Viewer)),
     ("PUT", "/api/v1/administrator/{name}", role(Owner)),
+    ("PATCH", "/api/v1/administrator/{name}", role(Owner)),
     ("DELETE", "/api/v1/administrator/{name}", role(Owner)),
     ("GET", "/api/v1/api-token", role(Viewer)),
     ("GET", "/api/v1/api-token/{name}", role(Viewer)),
     ("PUT", "/api/v1/api-token/{name}", role(Owner)),
+    ("PATCH", "/api/v1/api-token/{name}", role(Owner)),
     ("DELETE", "/api/v1/api-token/{name}", role(Owner)),
     ("GET", "/api/v1/service", role(Viewer)),
     ("GET", "/api/v1/service/{name}", role(Viewer)),
     ("PUT", "/api/v1/service/{name}", role(Owner)),
+    ("PATCH", "/api/v1/service/{name}", role(Owner)),
     ("DELETE", "/api/v1/service/{name}", role(Owner)),
     ("GET", "/api/v1/host-key", role(Viewer)),
     ("GET", "/api/v1/host-key/{name}", role(Viewer)),
     ("PUT", "/api/v1/host-key/{name}", role(Owner)),
+    ("PATCH", "/api/v1/host-key/{name}", role(Owner)),
     ("DELETE", "/api/v1/host-key/{name}", role(Owner)),
     ("GET", "/api/v1/storage", role(Viewer)),
     ("GET", "/api/v1/storage/{name}", role(Viewer)),
     ("PUT", "/api/v1/storage/{name}", role(Owner)),
+    ("PATCH", "/api/v1/storage/{name}", role(Owner)),
     ("DELETE", "/api/v1/storage/{name}", role(Owner)),
     ("GET", "/api/v1/settings", role(Viewer)),
     ("GET", "/api/v1/settings/{name}", role(Viewer)),
     ("PUT", "/api/v1/settings/{name}", role(Owner)),
+    ("PATCH", "/api/v1/settings/{name}", role(Owner)),
     ("DELETE", "/api/v1/settings/{name}", role(Owner)),
+    ("GET", "/api/v1/group", role(Viewer)),
+    ("GET", "/api/v1/group/{name}", role(Viewer)),
+    ("PUT", "/api/v1/group/{name}", role(Operator)),
+    ("PATCH", "/api/v1/group/{name}", role(Operator)),
+    ("DELETE", "/api/v1/group/{name}", role(Operator)),
+    ("GET", "/api/v1/role", role(Viewer)),
+    ("GET", "/api/v1/role/{name}", role(Viewer)),
+    ("PUT", "/api/v1/role/{name}", role(Owner)),
+    ("PATCH", "/api/v1/role/{name}", role(Owner)),
+    ("DELETE", "/api/v1/role/{name}", role(Owner)),
+    ("GET", "/api/v1/authority", role(Viewer)),
+    ("GET", "/api/v1/authority/{name}", role(Viewer)),
+    ("PUT", "/api/v1/authority/{name}", role(Owner)),
+    ("PATCH", "/api/v1/authority/{name}", role(Owner)),
+    ("DELETE", "/api/v1/authority/{name}", role(Owner)),
+    ("GET", "/api/v1/ban", role(Viewer)),
+    ("GET", "/api/v1/ban/{name}", role(Viewer)),
+    ("PUT", "/api/v1/ban/{name}", role(Operator)),
+    ("PATCH", "/api/v1/ban/{name}", role(Operator)),
+    ("DELETE", "/api/v1/ban/{name}", role(Operator)),
     // Each object in it is judged by its own kind as well.
     ("POST", "/api/v1/apply", role(Operator)),
+    ("POST", "/api/v1/rollback", role(Operator)),
+    // With credentials, for owners alone.
+    ("GET", "/api/v1/export", role(Viewer)),
+    ("GET", "/api/v1/history", role(Viewer)),
+    ("GET", "/api/v1/history/diff", role(Viewer)),
+    ("GET", "/api/v1/history/{revision}", role(Viewer)),
     ("GET", "/api/v1/status", role(Viewer)),
+    ("GET", "/api/v1/watch", role(Viewer)),
+    ("GET", "/api/v1/openapi.json", role(Viewer)),
     ("GET", "/api/v1/session", role(Viewer)),
     ("POST", "/api/v1/session/{id}/close", role(Operator)),
     ("GET", "/api/v1/node", role(Viewer)),
@@ -95,7 +130,7 @@ mod tests {
     fn a_write_needs_the_role_that_the_catalog_asks_for() {
         for kind in Kind::ALL {
             let path = format!("/api/v1/{}/{{name}}", kind.word());
-            for method in ["PUT", "DELETE"] {
+            for method in ["PUT", "PATCH", "DELETE"] {
                 assert_eq!(needs(method, &path), Some(Needs::Role(role_needed(kind))), "{path}");
             }
         }
@@ -107,6 +142,6 @@ mod tests {
             let open = path.starts_with("/health/") || *path == "/metrics";
             assert_eq!(*needs == Needs::Nothing, open && *method == "GET", "{method} {path}");
         }
-        assert_eq!(needs("PATCH", "/api/v1/account/{name}"), None);
+        assert_eq!(needs("PATCH", "/api/v1/account"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argosy_cluster::{
     ApplyContext, ClusterStatus, Committed, Member, NodeError, NodeId, PeerError, PeerService, ProposeError, ReadError,
-    RequestId, StateMachine,
+    RequestId, Row, RowsAsk, StateMachine,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -40,6 +40,9 @@ pub struct FakeCluster {
     /// Members that answer questions.
     pub peers: Mutex<BTreeMap<NodeId, Arc<Peers>>>,
     members: Mutex<BTreeMap<NodeId, Member>>,
+    revisions: tokio::sync::watch::Sender<u64>,
+    /// Stored rows, the history's among them.
+    pub rows: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl FakeCluster {
@@ -58,6 +61,8 @@ impl FakeCluster {
             deposed: AtomicBool::new(false),
             data_key: 1.into(),
             peers: Mutex::default(),
+            revisions: tokio::sync::watch::Sender::new(0),
+            rows: Mutex::default(),
             members: Mutex::new(BTreeMap::from([
                 (NodeId(1), member("node-1")),
                 (NodeId(2), member("node-2")),
@@ -90,7 +95,17 @@ impl FakeCluster {
             revision,
             feature_level: 1,
         };
-        let outcome = state.0.apply(context, command).outcome;
+        let argosy_cluster::Applied { outcome, changes } = state.0.apply(context, command);
+        let mut rows = self.rows.lock().unwrap();
+        for change in changes {
+            match change.value {
+                Some(value) => rows.insert(change.key, value),
+                None => rows.remove(&change.key),
+            };
+        }
+        drop(rows);
+        drop(state);
+        self.revisions.send_replace(revision);
         let committed = Committed { revision, outcome };
         self.seen.lock().unwrap().insert(request, (body, committed.clone()));
         if self.forgetful.load(Ordering::SeqCst) {
@@ -115,6 +130,36 @@ impl ClusterPort for FakeCluster {
     fn view(&self) -> Arc<View> {
         let state = self.state.lock().unwrap();
         Arc::new(state.0.view(state.1))
+    }
+
+    fn revisions(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.revisions.subscribe()
+    }
+
+    fn rows(&self, ask: RowsAsk) -> BoxFuture<'_, Result<Vec<Row>, ReadError>> {
+        Box::pin(async move {
+            let rows = self.rows.lock().unwrap();
+            let inside = rows.iter().filter(|(key, _)| key.starts_with(&ask.prefix));
+            let row = |(key, value): (&Vec<u8>, &Vec<u8>)| Row {
+                key: key.clone(),
+                value: value.clone(),
+            };
+            let from = ask.from.as_ref();
+            Ok(if ask.reverse {
+                inside
+                    .rev()
+                    .filter(|(key, _)| from.is_none_or(|from| *key <= from))
+                    .take(ask.limit)
+                    .map(row)
+                    .collect()
+            } else {
+                inside
+                    .filter(|(key, _)| from.is_none_or(|from| *key >= from))
+                    .take(ask.limit)
+                    .map(row)
+                    .collect()
+            })
+        })
     }
 
     fn linearize(&self, _deadline: Duration) -> BoxFuture<'_, Result<u64, ReadError>> {
@@ -147,7 +192,6 @@ impl ClusterPort for FakeCluster {
             cluster: "c".repeat(32),
             node: NodeId(1),
             role: "leader",
-            standing: argosy_cluster::Standing::default(),
             leader: quorum.then_some(NodeId(1)),
             term: 1,
             committed: revision,

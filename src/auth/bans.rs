@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 
 use super::delay::Whose;
-use crate::catalog::{Ban, BanTarget, Object, View};
+use crate::catalog::view::Shelf;
+use crate::catalog::{Ban, BanTarget, Object, Settings, View};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 use crate::session::Session;
@@ -114,25 +115,36 @@ fn is_counted(network: &IpNet) -> bool {
     network.prefix_len() == if network.addr().is_ipv4() { 32 } else { 64 }
 }
 
-/// The index of the latest view that was asked about; made anew only when bans or settings have changed.
+/// The bans of the latest view that was asked about; made anew only when bans or settings have changed.
 #[derive(Debug, Default)]
 pub struct LatestBans {
-    latest: Mutex<Option<(Arc<View>, Arc<Bans>)>>,
+    latest: Mutex<Option<Latest>>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    made_of: Shelf<Ban>,
+    settings: Shelf<Settings>,
+    bans: Arc<Bans>,
 }
 
 impl LatestBans {
-    /// The index of `view`.
+    /// The bans of `view`.
     pub fn of(&self, view: &Arc<View>) -> Arc<Bans> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, index)) = &mut *latest
-            && known.bans.ptr_eq(&view.bans)
+        if let Some(known) = &*latest
+            && known.made_of.ptr_eq(&view.bans)
             && known.settings.ptr_eq(&view.settings)
         {
-            return index.clone();
+            return known.bans.clone();
         }
-        let index = Arc::new(Bans::of(view));
-        *latest = Some((view.clone(), index.clone()));
-        index
+        let bans = Arc::new(Bans::of(view));
+        *latest = Some(Latest {
+            made_of: view.bans.clone(),
+            settings: view.settings.clone(),
+            bans: bans.clone(),
+        });
+        bans
     }
 }
 
@@ -140,7 +152,6 @@ impl LatestBans {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::catalog::Settings;
 
     pub(super) fn ban(view: &mut View, name: &str, target: BanTarget, until: Option<i64>, automatic: bool) {
         let name = Name::parse(name).unwrap();

@@ -2,15 +2,19 @@
 //!
 //! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
 
+pub mod algorithms;
 pub mod bans;
+mod certificates;
 pub mod change;
 pub mod delay;
+pub mod host_identity;
 mod hours;
 pub mod judge;
 pub mod keys;
 pub mod limits;
 pub mod password;
 mod pool;
+mod proofs;
 pub mod rules;
 mod table;
 pub mod throttle;
@@ -20,23 +24,27 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use russh::keys::PublicKey;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::catalog::{AgeSource, View, ViewSource};
+use crate::catalog::{AgeSource, Proofs, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
 pub use bans::{Bans, LatestBans};
 pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
+pub use host_identity::{HostIdentity, parse_host_certificate};
 pub use judge::{judge, judge_among};
-pub use keys::{generate_host_key, parse_public_key};
+pub use keys::{generate_host_key, parse_public_key, parse_users_key};
 pub use password::hash_password;
+pub use proofs::{Joined, Missing};
 
 use pool::{Answer, Pool};
 use throttle::{Alone, KeptOut, Leader, Proof, Throttle};
 use verified::Verified;
+
+/// The hashing threads have too much to do.
+const NOT_LOOKED_AT: &str = "too many verifications wait; the try was not looked at";
 
 /// Why nobody was let in. For the journal and the log, never for the peer, who sees one reply for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +139,7 @@ impl Authenticator {
         let Some(confirmed) = self.inner.confirmed.get() else {
             return Ok(());
         };
-        match (self.inner.views)().stale(confirmed()) {
+        match (self.inner.views)().stale(|| confirmed()) {
             Some(reason) => Err(Refused::because(reason)),
             None => Ok(()),
         }
@@ -178,6 +186,8 @@ impl Authenticator {
         };
         match &result {
             Ok(_) => throttle.held(claimed, from),
+            // What this node could not judge, or may not for now, is no guess.
+            Err(refused) if refused.reason == NOT_LOOKED_AT || self.fresh().is_err() => {}
             Err(_) => throttle.failed(claimed, from).await,
         }
         result
@@ -207,9 +217,7 @@ impl Authenticator {
                 Answer::Matches => true,
                 Answer::Differs => false,
                 Answer::Busy => {
-                    return Err(Refused::because(
-                        "too many verifications wait; the try was not looked at",
-                    ));
+                    return Err(Refused::because(NOT_LOOKED_AT));
                 }
             }
         };
@@ -229,6 +237,11 @@ impl Authenticator {
         let now = inner.clock.now();
         self.fresh()?;
         judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
+        if account.spec.proofs == Proofs::Key {
+            return Err(Refused::because(
+                "the account signs in by key, passwords are not looked at",
+            ));
+        }
         inner.verified.insert(claimed, &hash, &password, Instant::now());
         let principal = Principal {
             account: account.name.clone(),
@@ -239,32 +252,6 @@ impl Authenticator {
         Ok(match rules::must_change(&view, account, now) {
             None => Proven::SignedIn(principal),
             Some(reason) => Proven::MustChange { principal, reason },
-        })
-    }
-
-    /// Whether this public key lets the claimed account in. The caller has verified, or will verify, the signature:
-    /// for an offer without a signature a principal means only that signing is worth while.
-    pub fn key(&self, claimed: &str, key: &PublicKey, from: IpAddr) -> Result<Principal, Refused> {
-        let offered = keys::admit(key).map_err(Refused::because)?;
-        match self.inner.throttle.keeps_out(claimed, from, Proof::Key) {
-            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => return Err(Refused { reason }),
-            None => {}
-        }
-        let view = (self.inner.views)();
-        let account = view
-            .account(claimed)
-            .ok_or_else(|| Refused::because("there is no such account"))?;
-        let now = self.inner.clock.now();
-        let credential = Credential::Key {
-            key: offered,
-            fingerprint: keys::fingerprint(key),
-        };
-        judge::credential_holds(&account.spec, &credential, now).map_err(Refused::because)?;
-        self.fresh()?;
-        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
-        Ok(Principal {
-            account: account.name.clone(),
-            credential,
         })
     }
 }

@@ -192,6 +192,19 @@ pub fn authority(view: &View, actor: &Actor, at: UnixMillis) -> Result<Role, Str
 }
 
 impl Catalog {
+    /// What `command` would come to on `view`, without doing it.
+    pub fn judge(view: &View, command: &Command) -> Outcome {
+        let mut copy = Self {
+            view: view.clone(),
+            ..Self::default()
+        };
+        let context = ApplyContext {
+            revision: view.revision + 1,
+            feature_level: Self::FEATURE_LEVEL_MAX,
+        };
+        copy.apply(context, command).outcome
+    }
+
     /// The history rows of a change, and the removal of those that are one too many.
     fn remember<'a>(
         &mut self,

@@ -6,12 +6,12 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::edit::{self, WriteArgs};
+use super::edit::WriteArgs;
 use super::error::CliError;
 use super::input::OrNone;
 use super::noun::{self, One, Run};
 use super::output::{self, Column};
-use super::{Context, input};
+use super::{Context, input, read};
 use crate::catalog::Kind;
 
 const COLUMNS: &[Column] = &[
@@ -56,7 +56,7 @@ impl Run for KeyCommand {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List { one } => {
-                let object = edit::get(context, Kind::Account, &one.name).await?.body;
+                let object = read::get(context, Kind::Account, &one.name).await?.body;
                 let keys = object["spec"]["keys"].clone();
                 let rows = keys.as_array().map_or(&[][..], Vec::as_slice);
                 output::rows(context.format, COLUMNS, rows, &keys)

@@ -1,61 +1,85 @@
-//! Reading and changing objects: list, show, create, read-modify-write with `If-Match`, delete.
+//! Changing objects: create, patch, read-modify-write with `If-Match`, delete; telling what was done.
+//!
+//! Reading them is left to `read`.
 
 use clap::Args;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::Context;
 use super::client::{REQUEST_ID, encoded};
 use super::error::{CliError, Exit};
 use super::limits;
-use super::output::{self, Column, Format};
+use super::output::{self, Format};
 use super::place::Reply;
+use super::{Context, read};
 use crate::admin::border;
 use crate::catalog::Kind;
 use crate::ids::Name;
 
 /// Options of every change.
 #[derive(Debug, Clone, Default, Args)]
-pub struct WriteArgs {
+pub struct ChangeArgs {
     /// Answer once every node enforces the change, and say which does not (exit code 6 then)
-    #[arg(long)]
-    pub wait: bool,
+    #[arg(long, help_heading = HEADING)]
+    wait: bool,
     /// How long to wait, in seconds (1 to 60)
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60), requires = "wait")]
-    pub wait_timeout: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60), requires = "wait", help_heading = HEADING)]
+    wait_timeout: u64,
     /// The id of an earlier try whose outcome is unknown: the change is made once at most
-    #[arg(long, value_name = "ID", value_parser = request_id_text)]
+    #[arg(long, value_name = "ID", value_parser = request_id_text, help_heading = HEADING)]
     request_id: Option<String>,
+}
+
+/// Options of a change of one object.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WriteArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
     /// Refuse (exit code 3) unless the object's last change is this revision
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", help_heading = HEADING)]
     if_revision: Option<u64>,
 }
 
-impl WriteArgs {
-    /// The headers that name the request, and the revision that it expects unless `precondition` says so itself.
-    pub fn headers(
-        &self,
-        precondition: Option<(&'static str, String)>,
-    ) -> Result<Vec<(&'static str, String)>, CliError> {
+/// What stands before the options of a change in a help text.
+const HEADING: &str = "How the change is made";
+
+impl ChangeArgs {
+    /// The header that names the request: the id that was given, or a new one.
+    pub fn request(&self) -> Result<(&'static str, String), CliError> {
         let id = match &self.request_id {
             Some(id) => id.clone(),
             None => new_request_id()?,
         };
-        let given = self.if_revision.map(|revision| ("if-match", format!("\"{revision}\"")));
-        Ok(precondition.or(given).into_iter().chain([(REQUEST_ID, id)]).collect())
+        Ok((REQUEST_ID, id))
+    }
+
+    /// The options for the query.
+    pub fn query(&self) -> Vec<String> {
+        match self.wait {
+            true => vec!["wait=enforced".to_owned(), format!("timeout={}s", self.wait_timeout)],
+            false => Vec::new(),
+        }
+    }
+}
+
+impl WriteArgs {
+    /// The headers that name the request, and the revision that it expects.
+    fn headers(&self) -> Result<Vec<(&'static str, String)>, CliError> {
+        let revision = self.if_revision.map(|revision| ("if-match", format!("\"{revision}\"")));
+        Ok(revision.into_iter().chain([self.change.request()?]).collect())
     }
 
     /// Whether a change that came too late may be made anew.
     fn may_begin_again(&self) -> bool {
-        self.request_id.is_none() && self.if_revision.is_none()
+        self.change.request_id.is_none() && self.if_revision.is_none()
     }
+}
 
-    fn query(&self) -> String {
-        if self.wait {
-            format!("?wait=enforced&timeout={}s", self.wait_timeout)
-        } else {
-            String::new()
-        }
+/// A path with the options of its query.
+pub fn with_query(path: &str, options: &[String]) -> String {
+    match options {
+        [] => path.to_owned(),
+        options => format!("{path}?{}", options.join("&")),
     }
 }
 
@@ -78,42 +102,9 @@ pub fn name(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-fn path(kind: Kind, name: &str) -> String {
+/// Where an object is.
+pub fn path(kind: Kind, name: &str) -> String {
     format!("/api/v1/{}/{}", kind.word(), encoded(name))
-}
-
-/// One object, with its ETag.
-pub async fn get(context: &Context, kind: Kind, name: &str) -> Result<Reply, CliError> {
-    context.client.get(&path(kind, name)).await
-}
-
-/// All objects of a kind, page by page.
-pub async fn all(context: &Context, kind: Kind) -> Result<Vec<Value>, CliError> {
-    let mut objects = Vec::new();
-    let mut after = String::new();
-    for _ in 0..limits::PAGES_MAX {
-        let reply = context
-            .client
-            .get(&format!("/api/v1/{}?limit={}{after}", kind.word(), limits::PAGE))
-            .await?;
-        objects.extend(reply.body["objects"].as_array().cloned().unwrap_or_default());
-        match reply.body["next"].as_str() {
-            Some(next) => after = format!("&after={}", encoded(next)),
-            None => return Ok(objects),
-        }
-    }
-    Err(CliError::failed("the list does not end"))
-}
-
-/// Lists all objects of a kind.
-pub async fn list(context: &Context, kind: Kind, columns: &[Column]) -> Result<(), CliError> {
-    let objects = all(context, kind).await?;
-    output::rows(context.format, columns, &objects, &Value::Array(objects.clone()))
-}
-
-/// Shows one object.
-pub async fn show(context: &Context, kind: Kind, name: &str) -> Result<(), CliError> {
-    output::value(context.format, &get(context, kind, name).await?.body)
 }
 
 /// Makes an object that must not exist yet.
@@ -122,10 +113,10 @@ pub async fn create(
     kind: Kind,
     name: &str,
     spec: Value,
-    write: &WriteArgs,
+    change: &ChangeArgs,
 ) -> Result<Value, CliError> {
-    let new = ("if-none-match", "*".to_owned());
-    put(context, kind, name, spec, write, new).await
+    let headers = [("if-none-match", "*".to_owned()), change.request()?];
+    send(context, Method::PUT, kind, name, &headers, change, Some(spec)).await
 }
 
 /// Reads an object, changes its spec, and writes it back; begins again when somebody else was faster.
@@ -139,7 +130,7 @@ pub async fn modify(
     let mut tries = 0;
     loop {
         tries += 1;
-        let Reply { etag, body } = get(context, kind, name).await?;
+        let Reply { etag, body } = read::get(context, kind, name).await?;
         let mut spec = body["spec"].clone();
         change(&mut spec)?;
         if let Some(revision) = write.if_revision
@@ -150,14 +141,15 @@ pub async fn modify(
             return Err(CliError::new(Exit::Precondition, message));
         }
         let etag = etag.ok_or_else(|| CliError::failed("the node answered without an ETag"))?;
-        match put(context, kind, name, spec, write, ("if-match", etag)).await {
+        let headers = [("if-match", etag), write.change.request()?];
+        match send(context, Method::PUT, kind, name, &headers, &write.change, Some(spec)).await {
             Err(error) if error.status == Some(412) && write.may_begin_again() && tries < limits::STALE_TRIES_MAX => {}
             answer => return answer,
         }
     }
 }
 
-/// Merges `given` into an object's spec (RFC 7396, but that null is written as null); nothing given is wrong usage.
+/// Changes what `given` names of an object's spec: a JSON merge patch (RFC 7396). Nothing given is wrong usage.
 pub async fn patch(
     context: &Context,
     kind: Kind,
@@ -170,49 +162,28 @@ pub async fn patch(
             "nothing to change was given; `--help` lists what can be",
         ));
     }
-    modify(context, kind, name, write, |spec| {
-        merge(spec, &given);
-        Ok(())
-    })
-    .await
-}
-
-async fn put(
-    context: &Context,
-    kind: Kind,
-    name: &str,
-    spec: Value,
-    write: &WriteArgs,
-    precondition: (&'static str, String),
-) -> Result<Value, CliError> {
-    let headers = write.headers(Some(precondition))?;
-    let path = path(kind, name) + &write.query();
-    let body = json!({ "spec": spec });
-    Ok(context
-        .client
-        .send(Method::PUT, &path, &headers, Some(&body))
-        .await?
-        .body)
+    let headers = write.headers()?;
+    send(context, Method::PATCH, kind, name, &headers, &write.change, Some(given)).await
 }
 
 /// Deletes an object.
 pub async fn delete(context: &Context, kind: Kind, name: &str, write: &WriteArgs) -> Result<Value, CliError> {
-    let path = path(kind, name) + &write.query();
-    let answer = context
-        .client
-        .send(Method::DELETE, &path, &write.headers(None)?, None)
-        .await?;
-    Ok(answer.body)
+    let headers = write.headers()?;
+    send(context, Method::DELETE, kind, name, &headers, &write.change, None).await
 }
 
-/// Several changes at once.
-pub async fn apply(context: &Context, body: &Value, write: &WriteArgs) -> Result<Value, CliError> {
-    let path = format!("/api/v1/apply{}", write.query());
-    Ok(context
-        .client
-        .send(Method::POST, &path, &write.headers(None)?, Some(body))
-        .await?
-        .body)
+async fn send(
+    context: &Context,
+    method: Method,
+    kind: Kind,
+    name: &str,
+    headers: &[(&'static str, String)],
+    change: &ChangeArgs,
+    spec: Option<Value>,
+) -> Result<Value, CliError> {
+    let path = with_query(&path(kind, name), &change.query());
+    let body = spec.map(|spec| json!({ "spec": spec }));
+    Ok(context.client.send(method, &path, headers, body.as_ref()).await?.body)
 }
 
 /// Tells that a change was made, at which revision, and, if it was waited for, what each node has enforced.
@@ -259,45 +230,4 @@ pub fn done(context: &Context, sentence: &str, answer: &Value) -> Result<(), Cli
             behind.join(", ")
         ),
     ))
-}
-
-fn merge(spec: &mut Value, given: &Value) {
-    match given {
-        Value::Object(given) => {
-            if !spec.is_object() {
-                *spec = json!({});
-            }
-            for (field, value) in given {
-                merge(&mut spec[field], value);
-            }
-        }
-        value => *spec = value.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_given_stays() {
-        let check = |spec: Value, given: Value, expected: Value| {
-            let mut merged = spec.clone();
-            merge(&mut merged, &given);
-            assert_eq!(merged, expected, "{spec} and {given}");
-        };
-        let home = json!({ "home": { "storage": "files", "folder": "/a", "grants": [] }, "keys": [1] });
-        check(
-            home.clone(),
-            json!({ "home": { "folder": "/b" } }),
-            json!({ "home": { "storage": "files", "folder": "/b", "grants": [] }, "keys": [1] }),
-        );
-        check(
-            json!({ "home": null }),
-            json!({ "home": { "storage": "s" } }),
-            json!({ "home": { "storage": "s" } }),
-        );
-        check(json!({ "a": 1 }), json!({ "a": null }), json!({ "a": null }));
-        check(json!({ "a": [1, 2] }), json!({ "a": [3] }), json!({ "a": [3] }));
-    }
 }

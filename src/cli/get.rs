@@ -8,6 +8,7 @@ use super::edit;
 use super::error::CliError;
 use super::noun::Run;
 use super::output::{self, Format};
+use super::read::{self, ListArgs};
 use crate::catalog::Kind;
 
 /// Options of `get`.
@@ -30,8 +31,8 @@ pub fn kind(word: &str) -> Result<Kind, String> {
 impl Run for GetArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         let value = match &self.name {
-            Some(name) => edit::get(context, self.kind, name).await?.body,
-            None => Value::Array(edit::all(context, self.kind).await?),
+            Some(name) => read::get(context, self.kind, name).await?.body,
+            None => Value::Array(read::all(context, self.kind, &ListArgs::default()).await?),
         };
         let format = match context.format {
             Format::Table => Format::Yaml,

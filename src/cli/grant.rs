@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Context;
-use super::edit::{self, WriteArgs};
+use super::edit::WriteArgs;
 use super::error::CliError;
 use super::noun::{self, Noun, One, Run};
 use super::output::{self, Column};
+use super::{Context, read};
 use crate::catalog::Operation;
 use crate::path::VirtualPath;
 
@@ -127,7 +127,7 @@ impl<N: Granted> Run for GrantCommand<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List { one } => {
-                let object = edit::get(context, N::KIND, &one.name).await?.body;
+                let object = read::get(context, N::KIND, &one.name).await?.body;
                 let rows = listed(&object["spec"]);
                 output::rows(context.format, COLUMNS, &rows, &Value::Array(rows.clone()))
             }

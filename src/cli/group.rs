@@ -10,7 +10,8 @@ use super::error::CliError;
 use super::grant::{GrantCommand, Granted};
 use super::mount::MountCommand;
 use super::noun::{self, Fields, Given, Noun, One, Run, Set, Settable, put};
-use super::output::{self, Column};
+use super::output::Column;
+use super::read::{self, ListArgs};
 use super::{input, role};
 use crate::catalog::Kind;
 
@@ -127,16 +128,9 @@ impl Run for MemberCommand {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List { one } => {
-                edit::get(context, Kind::Group, &one.name).await?;
-                let is_member = |account: &Value| holds(&account["spec"]["groups"], &one.name);
-                let mut members = edit::all(context, Kind::Account).await?;
-                members.retain(is_member);
-                output::rows(
-                    context.format,
-                    Account::COLUMNS,
-                    &members,
-                    &Value::Array(members.clone()),
-                )
+                read::get(context, Kind::Group, &one.name).await?;
+                let asked = ListArgs::only("group", &one.name);
+                read::list(context, Kind::Account, Account::COLUMNS, &asked).await
             }
             Self::Add(args) => args.each(context, true).await,
             Self::Remove(args) => args.each(context, false).await,

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::input;
 use super::noun::{Fields, Given, NoMore, Noun, put};
 use super::output::Column;
+use crate::admin::border::HostKeyAlgorithm;
 use crate::catalog::Kind;
 
 /// A host key.
@@ -38,7 +39,7 @@ impl Noun for HostKey {
 #[derive(Debug, Args)]
 pub struct HostKeyArgs {
     /// Which kind to make
-    #[arg(long, default_value = "ed25519", value_parser = ["ed25519", "rsa-3072"], conflicts_with = "private_file")]
+    #[arg(long, default_value = "ed25519", value_parser = HostKeyAlgorithm::WORDS, conflicts_with = "private_file")]
     algorithm: String,
     /// Take over this private key (PEM, without a passphrase), so that clients see no change
     #[arg(long, value_name = "FILE")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use argosy_cluster::{Cluster, InitOptions, StartOptions};
 
-use super::border;
+use super::{border, trust};
 use crate::auth;
 use crate::catalog::{
     Actor, Administrator, ApiToken, Catalog, Command, HostKey, Outcome, Role, Service, Settings, Spec, Transaction,
@@ -95,7 +95,10 @@ pub fn run(data: &Path, args: &InitArgs) -> Result<(), String> {
     );
     println!("administrator: admin");
     println!("token: {token}");
-    println!("The token is shown only now. Next:");
+    if let Ok(fingerprint) = trust::fingerprint_of_file(&config.cluster_folder().join("ca.crt")) {
+        println!("authority: {fingerprint}");
+    }
+    println!("The token is shown only now; --ca takes the authority, for commands from elsewhere. Next:");
     println!("  argosy serve --data {}", config.data.display());
     Ok(())
 }

@@ -25,6 +25,10 @@ pub const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 pub const STALE_TRIES_MAX: usize = 5;
 /// Objects asked for at a time.
 pub const PAGE: usize = 1_000;
+/// Objects of one revision asked for at a time: each comes before and after.
+pub const HISTORY_PAGE: usize = 200;
+/// Objects that `apply --in-parts` sends at a time.
+pub const PART: usize = 500;
 /// Pages of one list.
 pub const PAGES_MAX: usize = 10_000;
 
@@ -32,5 +36,7 @@ pub const PAGES_MAX: usize = 10_000;
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The longest secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Objects of one change that are named one by one when it is told.
+pub const NAMED_MAX: usize = 8;
 /// The narrowest that a column is made to fit a terminal, in characters.
 pub const COLUMN_MIN: usize = 8;

@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::edit::{self, WriteArgs};
 use super::error::{CliError, Exit};
 use super::grant::{operation, parsed};
 use super::noun::{self, Noun, One, Run};
 use super::output::{self, Column};
+use super::{Context, read};
 use crate::path::VirtualPath;
 
 const COLUMNS: &[Column] = &[
@@ -65,7 +65,7 @@ impl<N: Noun> Run for MountCommand<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List { one } => {
-                let object = edit::get(context, N::KIND, &one.name).await?.body;
+                let object = read::get(context, N::KIND, &one.name).await?.body;
                 let rows = listed(&object["spec"]);
                 output::rows(context.format, COLUMNS, &rows, &Value::Array(rows.clone()))
             }

@@ -9,9 +9,10 @@ use clap::{Args, FromArgMatches, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use super::edit::{self, WriteArgs};
+use super::edit::{self, ChangeArgs, WriteArgs};
 use super::error::CliError;
 use super::output::Column;
+use super::read::{self, ListArgs, ReadArgs};
 use crate::catalog::Kind;
 
 /// Fields of a spec, as given by options.
@@ -86,11 +87,13 @@ pub struct One<N: Noun> {
 #[derive(Debug, Subcommand)]
 pub enum Commands<N: Noun> {
     #[command(about = format!("List all {}", N::MANY), display_order = 1)]
-    List,
+    List(ListArgs),
     #[command(about = format!("Show one {}", N::ONE), display_order = 2)]
     Show {
         #[command(flatten)]
         one: One<N>,
+        #[command(flatten)]
+        read: ReadArgs,
     },
     #[command(about = N::CREATE, after_help = N::EXAMPLE, alias = "add", display_order = 3)]
     Create {
@@ -99,7 +102,7 @@ pub enum Commands<N: Noun> {
         #[command(flatten)]
         settings: N::Make,
         #[command(flatten)]
-        write: WriteArgs,
+        change: ChangeArgs,
     },
     #[command(about = N::DELETE, alias = "remove", display_order = 9)]
     Delete {
@@ -157,12 +160,12 @@ pub enum SetAndSwitch<N: Settable + Switched> {
 impl<N: Noun> Run for Commands<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::List => edit::list(context, N::KIND, N::COLUMNS).await,
-            Self::Show { one } => edit::show(context, N::KIND, &one.name).await,
-            Self::Create { one, settings, write } => {
+            Self::List(asked) => read::list(context, N::KIND, N::COLUMNS, &asked).await,
+            Self::Show { one, read } => read::show(context, N::KIND, &one.name, read).await,
+            Self::Create { one, settings, change } => {
                 let mut spec = settings.given(&whose::<N>(&one.name))?;
                 N::complete(context, &mut spec).await?;
-                let answer = edit::create(context, N::KIND, &one.name, spec.into(), &write).await?;
+                let answer = edit::create(context, N::KIND, &one.name, spec.into(), &change).await?;
                 edit::done(context, &format!("{} is made", whose::<N>(&one.name)), &answer)
             }
             Self::Delete { one, write } => {

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::noun::{Fields, Given, Noun, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use super::restriction::RestrictionArgs;
-use super::{edit, input};
+use super::{edit, input, read};
 use crate::catalog::Kind;
 
 /// A service.
@@ -159,7 +159,7 @@ impl Given for ServiceArgs {
 
 /// Without `--host-key`, all host keys are shown; there must be one.
 async fn every_host_key(context: &Context) -> Result<Vec<Value>, CliError> {
-    let keys = edit::all(context, Kind::HostKey).await?;
+    let keys = read::all(context, Kind::HostKey, &read::ListArgs::default()).await?;
     if keys.is_empty() {
         return Err(CliError::failed(
             "there is no host key yet; make one with `argosy host-key create main`",

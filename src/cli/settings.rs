@@ -8,6 +8,7 @@ use super::edit::{self, WriteArgs};
 use super::error::CliError;
 use super::input::{self, OrNone};
 use super::noun::{Fields, Given, Run, put};
+use super::read::{self, ReadArgs};
 use crate::catalog::Kind;
 use crate::catalog::settings::SETTINGS_NAME;
 
@@ -15,7 +16,7 @@ use crate::catalog::settings::SETTINGS_NAME;
 #[derive(Debug, Subcommand)]
 pub enum SettingsCommand {
     /// Show the settings
-    Show,
+    Show(ReadArgs),
     /// Change what is given, leave the rest
     Set {
         #[command(flatten)]
@@ -101,7 +102,7 @@ impl Given for SettingsArgs {
 impl Run for SettingsCommand {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::Show => edit::show(context, Kind::Settings, SETTINGS_NAME).await,
+            Self::Show(read) => read::show(context, Kind::Settings, SETTINGS_NAME, read).await,
             Self::Set { settings, write } => {
                 let given = settings.given("the settings")?.into();
                 let answer = edit::patch(context, Kind::Settings, SETTINGS_NAME, given, &write).await?;

@@ -46,6 +46,15 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
         text(&answer["sessions"]),
     );
     output::emit(&output::clean(&summary))?;
+    let standing = &answer["standing"];
+    let attention = [
+        standing["not_ready"].as_str(),
+        (standing["no_majority"] == true).then_some("the nodes' states differ without a majority: changes stop"),
+        (standing["low_space"] == true).then_some("the data folder of this node is nearly full"),
+    ];
+    for reason in attention.into_iter().flatten() {
+        output::emit(&output::clean(&format!("ATTENTION: {reason}\n\n")))?;
+    }
     let nodes = answer["nodes"].as_array().map_or(&[][..], Vec::as_slice);
     output::rows(Format::Table, COLUMNS, nodes, &answer)?;
     for node in nodes {

@@ -1,7 +1,7 @@
 //! Which servers are trusted: those whose certificate an authority has signed that is given as a file, or pinned by
 //! its fingerprint. Nothing is trusted because a system's store says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -48,6 +48,12 @@ impl std::fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
     }
+}
+
+/// The fingerprint of the first certificate in a PEM file.
+pub fn fingerprint_of_file(path: &Path) -> Result<Fingerprint, String> {
+    let certificate = CertificateDer::from_pem_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Fingerprint::of(&certificate))
 }
 
 /// What `--ca` names.

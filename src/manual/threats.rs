@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | a stranger on the SFTP port | a login | argon2id off the async threads in a bounded queue, growing delays by address and account, the same work and answer for unknown names |
 //! | | memory or time | bounds before allocation, limits on connections that have not signed in, a login grace time |
+//! | | many guesses, through many nodes | failures counted by the leader over all nodes; too many ban the address everywhere ([`connections`](super::connections)) |
+//! | | another address | a PROXY header counts from the networks named for it, and ends the connection from anywhere else |
 //! | | a crash | a wall round each connection: its panic or garbage ends that connection only |
 //! | a partner with an account | other folders | one path type normalised once, decisions by `access` alone, resolution beneath the mount's root by the kernel |
 //! | | to stay in after being shut out | sessions registered, then judged again; judged at each view; each read, write and publish asks |

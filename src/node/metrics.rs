@@ -344,7 +344,6 @@ mod tests {
             cluster: "c".to_owned(),
             node: argosy_cluster::NodeId(1),
             role: "leader",
-            standing: argosy_cluster::Standing::default(),
             leader: Some(argosy_cluster::NodeId(1)),
             term: 4,
             committed: 10,

@@ -18,6 +18,7 @@
 //! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
 mod buffers;
+mod cached;
 mod change;
 mod contents;
 mod file;
@@ -96,7 +97,7 @@ struct Inner {
 impl Inner {
     /// Refuses what would be done by a view that is older than the settings allow.
     fn fresh(&self, view: &View) -> Result<(), VfsError> {
-        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(|| confirmed()));
         stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
     }
 
@@ -169,6 +170,9 @@ impl Vfs {
             };
         };
         asker.may_look(path)?;
+        if let Some(seen) = cached::spot(&asker, &place).and_then(|spot| spot.seen) {
+            return Ok(seen.state.attributes);
+        }
         let job_place = place.clone();
         asker
             .run(&place, move |asker| change::attributes(asker, job_place, follow))
@@ -230,6 +234,11 @@ impl Vfs {
             asker.may(Operation::Read, path)?;
         }
         let slot = asker.inner.slots.take(asker.session.id)?;
+        if options.only_reads()
+            && let Some(spot) = cached::spot(asker, &place)
+        {
+            return open::found(asker, spot, options, slot).map(OpenFile::new);
+        }
         let options = options.clone();
         let job_place = place.clone();
         let core = asker

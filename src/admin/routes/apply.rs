@@ -18,30 +18,54 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::Route;
-use super::object::{build, read_only, take};
+use super::object::{Wanted, build, read_only, take};
 use crate::admin::AdminApi;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
+use crate::admin::openapi::{self, Doc, named};
+use crate::admin::plan;
 use crate::admin::problem::{Problem, ProblemKind};
-use crate::admin::query::{self, Options, WriteQuery};
+use crate::admin::query::{self, Options, PlanQuery};
 use crate::admin::shapes::fields::Fields;
+use crate::admin::shapes::schema;
 use crate::catalog::command::role_needed;
 use crate::catalog::limits::STEPS_MAX;
 use crate::catalog::{Expected, Kind, ObjectKey, Transaction};
+use crate::ids::Name;
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
-    vec![Route::new("POST", "/api/v1/apply", post(apply))]
+    let object = || openapi::fields(&[("kind", named("Kind")), ("name", schema::name())]);
+    let mut put = object();
+    put["properties"]["spec"] = openapi::of_type("object");
+    put["required"] = serde_json::json!(["kind", "name", "spec"]);
+    let mut expected = object();
+    for (name, schema) in [("revision", "integer"), ("absent", "boolean"), ("present", "boolean")] {
+        expected["properties"][name] = openapi::of_type(schema);
+    }
+    let lists = [("objects", put), ("deletes", object()), ("expected", expected)];
+    let lists = lists.map(|(name, items)| (name.to_owned(), schema::nullable(openapi::list(items))));
+    let mut body = schema::object(lists.into_iter().collect());
+    for told in ["revision", "left_out", "next"] {
+        body["properties"][told] = serde_json::json!({ "description": "As an export says it; not looked at" });
+    }
+    let doc = Doc::new(
+        "Make several changes together or not at all",
+        openapi::of_type("object"),
+    )
+    .plans()
+    .body(body);
+    vec![Route::new("POST", "/api/v1/apply", post(apply), doc)]
 }
 
 async fn apply(
     State(api): State<Arc<AdminApi>>,
     Extension(caller): Extension<Caller>,
-    Options(options): Options<WriteQuery>,
+    Options(options): Options<PlanQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let wait = options.wait()?;
+    let wait = options.write().wait()?;
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, "apply", &headers, &body).await?;
     let asked = Asked::parse(query::json(&body)?)?;
@@ -49,7 +73,7 @@ async fn apply(
     for key in keys {
         caller.need(role_needed(key.kind))?;
     }
-    let built = build(&api, asked.objects).await?;
+    let built = build(&api, &caller, asked.objects).await?;
     let mut transaction = Transaction {
         expected: asked.expected,
         puts: Vec::new(),
@@ -57,6 +81,9 @@ async fn apply(
         seen: Vec::new(),
     };
     let secrets = take(&mut transaction, built);
+    if options.dry_run {
+        return plan::dry_run(&api, &caller, &api.cluster.view(), transaction);
+    }
     let change = Change {
         transaction,
         request,
@@ -68,7 +95,7 @@ async fn apply(
 
 /// What is asked for; the specs are not read yet.
 struct Asked {
-    objects: Vec<(ObjectKey, Value, String)>,
+    objects: Vec<(ObjectKey, Wanted, String)>,
     deletes: Vec<ObjectKey>,
     expected: Vec<(ObjectKey, Expected)>,
 }
@@ -86,7 +113,7 @@ impl Asked {
                     .raw("spec")
                     .ok_or_else(|| Problem::invalid(&spec_path, "is missing"))?;
                 fields.done()?;
-                Ok((key, spec, spec_path))
+                Ok((key, Wanted::Whole(spec), spec_path))
             })?,
             deletes: fields.list("deletes", STEPS_MAX, |value, path| {
                 let mut fields = Fields::of(value, path)?;
@@ -96,6 +123,10 @@ impl Asked {
             })?,
             expected: fields.list("expected", STEPS_MAX, expected)?,
         };
+        // What an export says besides its objects.
+        for told in ["revision", "left_out", "next"] {
+            fields.read_only(told);
+        }
         fields.done()?;
         asked.check()
     }
@@ -123,7 +154,8 @@ impl Asked {
     }
 }
 
-fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
+/// The fields `kind` and `name`.
+pub fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
     let word: String = fields.need("kind")?;
     let kind = Kind::from_word(&word).ok_or_else(|| {
         let known: Vec<_> = Kind::ALL.into_iter().map(Kind::word).collect();
@@ -136,6 +168,13 @@ fn key(fields: &mut Fields) -> Result<ObjectKey, Problem> {
         kind,
         name: fields.name("name")?,
     })
+}
+
+/// An object by its kind's word and its name.
+pub fn parse_key(kind: &str, name: &str) -> Option<ObjectKey> {
+    let kind = Kind::from_word(kind)?;
+    let name = Name::parse(name).ok()?;
+    Some(ObjectKey { kind, name })
 }
 
 fn expected(value: Value, path: &str) -> Result<(ObjectKey, Expected), Problem> {

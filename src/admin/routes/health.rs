@@ -11,14 +11,29 @@ use serde_json::json;
 use super::Route;
 use crate::admin::AdminApi;
 use crate::admin::change;
+use crate::admin::openapi::{Doc, fields, list, of_type};
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
+    let flag = || of_type("boolean");
+    let live = Doc::new("Whether the node lives", fields(&[("live", flag())]));
+    let ready = fields(&[("ready", flag()), ("reasons", list(of_type("string")))]);
+    let ready = Doc::new("Whether a balancer should send clients", ready.clone()).also("503", "Not now", Some(ready));
+    let cluster = fields(&[
+        ("quorum", flag()),
+        ("role", of_type("string")),
+        ("leader_known", flag()),
+        ("applied", of_type("integer")),
+        ("members", of_type("integer")),
+    ]);
+    let cluster = Doc::new("Whether changes can be made", cluster.clone()).also("503", "No quorum", Some(cluster));
+    let metrics = "text/plain; version=0.0.4; charset=utf-8";
+    let metrics = Doc::of("Metrics for Prometheus", metrics, of_type("string"));
     vec![
-        Route::new("GET", "/health/live", get(live)),
-        Route::new("GET", "/health/ready", get(ready)),
-        Route::new("GET", "/health/cluster", get(cluster)),
-        Route::new("GET", "/metrics", get(metrics)),
+        Route::new("GET", "/health/live", get(self::live), live),
+        Route::new("GET", "/health/ready", get(self::ready), ready),
+        Route::new("GET", "/health/cluster", get(self::cluster), cluster),
+        Route::new("GET", "/metrics", get(self::metrics), metrics),
     ]
 }
 

@@ -1,11 +1,17 @@
 //! All routes of the admin API, one file a noun. Who may use which stands in `roles`.
 
 pub mod apply;
+pub mod export;
 pub mod health;
+pub mod history;
 pub mod node;
 pub mod object;
+pub mod openapi;
+pub mod patch;
+pub mod rollback;
 pub mod session;
 pub mod status;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -15,24 +21,28 @@ use axum::routing::MethodRouter;
 
 use super::AdminApi;
 use super::caller::guard;
+use super::openapi::Doc;
 use super::problem::{Problem, ProblemKind};
 
 /// One method on one path.
 pub struct Route {
-    /// `GET`, `PUT`, `POST` or `DELETE`.
+    /// `GET`, `PUT`, `PATCH`, `POST` or `DELETE`.
     pub method: &'static str,
     /// As axum writes it.
     pub path: String,
     /// Who answers.
     pub handler: MethodRouter<Arc<AdminApi>>,
+    /// What it does.
+    pub doc: Doc,
 }
 
 impl Route {
-    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>) -> Self {
+    fn new(method: &'static str, path: impl Into<String>, handler: MethodRouter<Arc<AdminApi>>, doc: Doc) -> Self {
         Self {
             method,
             path: path.into(),
             handler,
+            doc,
         }
     }
 }
@@ -43,9 +53,14 @@ pub fn all() -> Vec<Route> {
         health::routes(),
         object::routes(),
         apply::routes(),
+        export::routes(),
+        history::routes(),
+        rollback::routes(),
         status::routes(),
         session::routes(),
         node::routes(),
+        watch::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()

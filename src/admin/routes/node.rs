@@ -12,34 +12,84 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Route;
 use super::status::{member, name_of};
 use crate::admin::caller::Caller;
 use crate::admin::change::Asked;
+use crate::admin::openapi::{Doc, fields, list, of_type};
 use crate::admin::problem::{Problem, ProblemKind};
-use crate::admin::query::{self, PathPart};
+use crate::admin::query::{self, Options, PathPart};
+use crate::admin::select::{self, Glob};
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
+use crate::admin::shapes::schema;
 use crate::admin::{AdminApi, border, change, limits};
 use crate::catalog::{Expected, HostKey, Kind, Object, ObjectKey, Role, Spec, Transaction};
 use crate::events::Event;
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
+    let text = || of_type("string");
+    let nodes = Doc::new(
+        "List the members",
+        fields(&[
+            ("nodes", list(of_type("object"))),
+            ("next", json!({ "type": ["string", "null"] })),
+        ]),
+    );
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": limits::FILTER_BYTES_MAX });
+    let nodes = nodes.option("name", name, "A pattern with `*` and `?`.").pages(text());
+    let removed = fields(&[
+        ("removed", of_type("integer")),
+        ("name", text()),
+        ("resealed", of_type("object")),
+    ]);
+    let removed = Doc::new("Remove a node for good", removed);
+    let lead = Doc::new("Make a node the leader", fields(&[("leader", text())]));
+    let seconds = json!({ "type": ["integer", "null"], "minimum": 1, "maximum": limits::JOIN_TOKEN_SECONDS_MAX });
+    let seconds = schema::object(Map::from_iter([("valid_seconds".to_owned(), seconds)]));
+    let token = fields(&[("token", text()), ("valid_seconds", of_type("integer"))]);
+    let token = Doc::new("Issue a token with which one node can join", token).optional_body(seconds);
     vec![
-        Route::new("GET", "/api/v1/node", get(list)),
-        Route::new("DELETE", "/api/v1/node/{id}", delete(remove)),
-        Route::new("POST", "/api/v1/node/{id}/lead", post(lead)),
-        Route::new("POST", "/api/v1/join-token", post(join_token)),
+        Route::new("GET", "/api/v1/node", get(self::list_nodes), nodes),
+        Route::new("DELETE", "/api/v1/node/{id}", delete(self::remove), removed),
+        Route::new("POST", "/api/v1/node/{id}/lead", post(self::lead), lead),
+        Route::new("POST", "/api/v1/join-token", post(self::join_token), token),
     ]
 }
 
-async fn list(State(api): State<Arc<AdminApi>>) -> Response {
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeQuery {
+    name: Option<String>,
+    limit: Option<String>,
+    after: Option<u64>,
+}
+
+async fn list_nodes(State(api): State<Arc<AdminApi>>, Options(query): Options<NodeQuery>) -> Result<Response, Problem> {
+    let limit = query.limit.as_deref().map_or(Ok(limits::PAGE_DEFAULT), select::limit)?;
+    let name = query.name.as_deref().map(Glob::parse).transpose()?;
     let now = api.cluster.status();
-    let nodes: Vec<_> = now.members.iter().map(|(id, known)| member(&now, *id, known)).collect();
-    change::json(StatusCode::OK, &json!({ "nodes": nodes }))
+    let members = now.members.iter().filter(|(id, member)| {
+        let behind = query.after.is_none_or(|after| id.0 > after);
+        behind && name.as_ref().is_none_or(|pattern| pattern.matches(&member.name))
+    });
+    let mut members: Vec<_> = members.take(limit + 1).collect();
+    let next = (members.len() > limit).then(|| {
+        members.truncate(limit);
+        members.last().map(|(id, _)| id.0.to_string())
+    });
+    let nodes: Vec<_> = members
+        .into_iter()
+        .map(|(id, known)| member(&now, *id, known))
+        .collect();
+    Ok(change::json(
+        StatusCode::OK,
+        &json!({ "nodes": nodes, "next": next.flatten() }),
+    ))
 }
 
 /// The node that a path names by its number or by its name: a member, or one whose removal stopped half-way.

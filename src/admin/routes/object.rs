@@ -1,4 +1,4 @@
-//! `/api/v1/KIND` and `/api/v1/KIND/NAME`: list, read, put and delete one object of any kind.
+//! `/api/v1/KIND` and `/api/v1/KIND/NAME`: list, read, put, patch and delete one object of any kind.
 
 use std::sync::Arc;
 
@@ -6,62 +6,87 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, put};
+use axum::routing::{self, delete, get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Route;
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change, NewSecret};
+use crate::admin::openapi::{self, Doc, named};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, PathPart, ReadQuery, WriteQuery};
+use crate::admin::select::Selection;
 use crate::admin::shapes::fields::Fields;
-use crate::admin::shapes::{self, Border, Built};
-use crate::admin::{AdminApi, etag, limits};
+use crate::admin::shapes::{self, Border, Built, kinds, schema};
+use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
-use crate::catalog::{Expected, Kind, ObjectKey, Settings, Transaction, View};
-use crate::ids::Name;
+use crate::catalog::{Expected, Kind, ObjectKey, Role, Settings, Transaction, View};
 
-/// Its routes: four a kind.
+/// Its routes: five a kind.
 pub fn routes() -> Vec<Route> {
     Kind::ALL
         .into_iter()
         .flat_map(|kind| {
-            let list_path = format!("/api/v1/{}", kind.word());
+            let (word, name) = (kind.word(), openapi::kind_name(kind));
+            let list_path = format!("/api/v1/{word}");
             let path = format!("{list_path}/{{name}}");
+            let changed = |what: &str| {
+                Doc::new(format!("{what} {word}"), named("Changed"))
+                    .writes()
+                    .conditional()
+            };
+            let read = Doc::new(format!("Read a {word}"), named(&name))
+                .reads()
+                .header(
+                    "If-None-Match",
+                    openapi::of_type("string"),
+                    "Answer 304 if this is its revision.",
+                )
+                .also("304", "Not changed", None);
+            let put = changed("Make or replace a").body(named(&format!("{name}Put")));
+            let patch = named(&format!("{name}Patch"));
+            let patch = changed("Change some fields of a").body_as(&super::patch::MEDIA_TYPES, patch, true);
+            let extension = Extension(kind);
             [
-                Route::new("GET", list_path, get(list).layer(Extension(kind))),
-                Route::new("GET", path.clone(), get(read).layer(Extension(kind))),
-                Route::new("PUT", path.clone(), put(write).layer(Extension(kind))),
-                Route::new("DELETE", path, delete(remove).layer(Extension(kind))),
+                Route::new("GET", list_path, get(self::list).layer(extension), list_doc(kind)),
+                Route::new("GET", path.clone(), get(self::read).layer(extension), read),
+                Route::new("PUT", path.clone(), routing::put(write).layer(extension), put),
+                Route::new(
+                    "PATCH",
+                    path.clone(),
+                    routing::patch(super::patch::patch).layer(extension),
+                    patch,
+                ),
+                Route::new("DELETE", path, delete(remove).layer(extension), changed("Delete a")),
             ]
         })
         .collect()
 }
 
+fn list_doc(kind: Kind) -> Doc {
+    let page = named(&format!("{}List", openapi::kind_name(kind)));
+    let mut doc = Doc::new(format!("List every {}", kind.word()), page)
+        .reads()
+        .pages(schema::name());
+    let pattern = json!({ "type": "string", "minLength": 1, "maxLength": limits::FILTER_BYTES_MAX });
+    doc = doc.option("name", pattern, "A pattern with `*` and `?`.");
+    for (name, takes) in (kinds::row(kind).filters)() {
+        doc = doc.option(name, openapi::filter(takes), "Only what this fits.");
+    }
+    doc
+}
+
 async fn list(
     State(api): State<Arc<AdminApi>>,
     Extension(kind): Extension<Kind>,
-    Options(query): Options<ReadQuery>,
+    Options(pairs): Options<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
-    let malformed = |detail: String| Problem::new(ProblemKind::Malformed, detail);
-    let limit = query.limit.unwrap_or(limits::PAGE_DEFAULT);
-    if !(1..=limits::PAGE_MAX).contains(&limit) {
-        return Err(malformed(format!("`limit` must be from 1 to {}", limits::PAGE_MAX)));
-    }
-    let after = query.after.as_deref().map(Name::parse).transpose();
-    let after = after.map_err(|error| malformed(format!("`after`: {error}")))?;
-    let view = query::view(&api, &query).await?;
-    let mut names = shapes::names(&view, kind, after.as_ref(), limit + 1);
-    let next = (names.len() > limit).then(|| {
-        names.truncate(limit);
-        names.last().cloned()
-    });
-    let objects: Vec<_> = names
-        .into_iter()
-        .filter_map(|name| shapes::show(&view, &ObjectKey { kind, name }))
-        .collect();
-    let body = json!({ "revision": view.revision, "objects": objects, "next": next });
+    let row = kinds::row(kind);
+    let (selection, read) = Selection::parse(pairs, &(row.filters)())?;
+    let view = query::view(&api, &read).await?;
+    let page = (row.page)(&view, &selection);
+    let body = json!({ "revision": view.revision, "objects": page.objects, "next": page.next });
     Ok(change::json(StatusCode::OK, &body))
 }
 
@@ -72,18 +97,12 @@ async fn read(
     Options(query): Options<ReadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if query.limit.is_some() || query.after.is_some() {
-        let detail = "`limit` and `after` have a meaning only for lists";
-        return Err(Problem::new(ProblemKind::Malformed, detail));
-    }
     let key = ObjectKey {
         kind,
         name: part.name()?,
     };
     let view = query::view(&api, &query).await?;
-    let object = shapes::show(&view, &key)
-        .or_else(|| default_settings(&key))
-        .ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("{key} does not exist")))?;
+    let object = shown(&view, &key)?;
     let revision = object["revision"].as_u64().unwrap_or(0);
     let mut response = if etag::not_modified(&headers, revision) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -94,6 +113,13 @@ async fn read(
         response.headers_mut().insert(header::ETAG, tag);
     }
     Ok(response)
+}
+
+/// The object as it is answered.
+fn shown(view: &View, key: &ObjectKey) -> Result<Value, Problem> {
+    shapes::show(view, key)
+        .or_else(|| default_settings(key))
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("{key} does not exist")))
 }
 
 /// Settings that were never written are shown with their defaults, at revision 0.
@@ -127,7 +153,12 @@ async fn write(
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, &format!("put {key}"), &headers, &body).await?;
     let spec = spec_of(&key, query::json(&body)?)?;
-    let built = build(&api, vec![(key.clone(), spec, "spec".to_owned())]).await?;
+    let built = build(
+        &api,
+        &caller,
+        vec![(key.clone(), Wanted::Whole(spec), "spec".to_owned())],
+    )
+    .await?;
     let mut transaction = Transaction::default();
     transaction.expected.extend(expected.map(|expected| (key, expected)));
     let secrets = take(&mut transaction, built);
@@ -154,11 +185,36 @@ pub fn take(transaction: &mut Transaction, built: Vec<(ObjectKey, Built, Option<
     secrets
 }
 
+/// What an object is to be.
+pub enum Wanted {
+    /// This content.
+    Whole(Value),
+    /// What is there, changed by this merge patch.
+    Patch(Map<String, Value>),
+}
+
+impl Wanted {
+    fn whole(self, view: &View, key: &ObjectKey) -> Result<Value, Problem> {
+        match self {
+            Self::Whole(spec) => Ok(spec),
+            Self::Patch(patch) => {
+                let present = shown(view, key)?;
+                Ok(merge::apply(
+                    &present["spec"],
+                    &patch,
+                    &(kinds::row(key.kind).properties)(),
+                ))
+            }
+        }
+    }
+}
+
 /// Builds objects from JSON against a confirmed state, off the async threads. Each comes back with the revision of
 /// the present object.
 pub async fn build(
     api: &Arc<AdminApi>,
-    objects: Vec<(ObjectKey, Value, String)>,
+    caller: &Caller,
+    objects: Vec<(ObjectKey, Wanted, String)>,
 ) -> Result<Vec<(ObjectKey, Built, Option<u64>)>, Problem> {
     api.cluster.linearize(limits::READ_DEADLINE).await.map_err(|error| {
         Problem::new(
@@ -169,13 +225,15 @@ pub async fn build(
     let internal = |_| Problem::new(ProblemKind::Internal, "the node is stopping");
     let permit = api.builds.clone().acquire_owned().await.map_err(|_| internal(()))?;
     let worker = api.clone();
+    let owner = caller.role >= Role::Owner;
     let built = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let view: Arc<View> = worker.cluster.view();
-        let border = Border::new(&view, &*worker.cluster, worker.clock.now());
+        let border = Border::new(&view, &*worker.cluster, worker.clock.now()).for_owner(owner);
         objects
             .into_iter()
-            .map(|(key, spec, path)| {
+            .map(|(key, wanted, path)| {
+                let spec = wanted.whole(&view, &key)?;
                 let built = shapes::build(&key, spec, &path, &border)?;
                 let present = view.revision_of(&key);
                 Ok((key, built, present))

@@ -15,19 +15,45 @@ use serde_json::{Value, json};
 
 use super::Route;
 use crate::admin::caller::Caller;
-use crate::admin::peers::{self, CLOSE_SESSION, CloseAnswer, CloseQuestion, SESSIONS, SessionsAnswer};
+use crate::admin::openapi::{Doc, fields, list, of_type};
+use crate::admin::peers::{self, CLOSE_SESSION, CloseAnswer, CloseQuestion, SESSIONS, SessionRow, SessionsAnswer};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{Options, PathPart};
-use crate::admin::{AdminApi, change, limits};
+use crate::admin::{AdminApi, change, limits, select};
 use crate::catalog::Role;
 use crate::events::Event;
 use crate::ids::SessionId;
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
+    let text = || of_type("string");
+    let session = [
+        "id",
+        "account",
+        "service",
+        "protocol",
+        "peer",
+        "started_at",
+        "credential",
+        "node",
+    ];
+    let mut session: Vec<_> = session.map(|name| (name, text())).into();
+    session.extend([("bytes_in", of_type("integer")), ("bytes_out", of_type("integer"))]);
+    let silent = list(fields(&[("node", text()), ("reason", text())]));
+    let page = fields(&[
+        ("sessions", list(fields(&session))),
+        ("count", of_type("integer")),
+        ("unreachable", silent),
+        ("next", json!({ "type": ["string", "null"] })),
+    ]);
+    let mut sessions = Doc::new("List the sessions of all nodes", page).pages(text());
+    for name in ["account", "service", "protocol", "node"] {
+        sessions = sessions.option(name, text(), "Only what this fits.");
+    }
+    let closed = Doc::new("Close a session", fields(&[("closed", text()), ("node", text())]));
     vec![
-        Route::new("GET", "/api/v1/session", get(list)),
-        Route::new("POST", "/api/v1/session/{id}/close", post(close)),
+        Route::new("GET", "/api/v1/session", get(self::list_sessions), sessions),
+        Route::new("POST", "/api/v1/session/{id}/close", post(close), closed),
     ]
 }
 
@@ -70,27 +96,56 @@ pub async fn ask<Q: Serialize, T: DeserializeOwned>(
 #[serde(deny_unknown_fields)]
 struct SessionQuery {
     account: Option<String>,
+    service: Option<String>,
+    protocol: Option<String>,
+    node: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
 }
 
-async fn list(State(api): State<Arc<AdminApi>>, Options(query): Options<SessionQuery>) -> Result<Response, Problem> {
+impl SessionQuery {
+    fn takes(&self, row: &SessionRow, node: &str) -> bool {
+        let fits = |asked: &Option<String>, found: &str| asked.as_deref().is_none_or(|asked| asked == found);
+        fits(&self.account, &row.account)
+            && fits(&self.service, &row.service)
+            && fits(&self.protocol, &row.protocol)
+            && fits(&self.node, node)
+            && self.after.as_deref().is_none_or(|after| row.id.as_str() > after)
+    }
+}
+
+async fn list_sessions(
+    State(api): State<Arc<AdminApi>>,
+    Options(query): Options<SessionQuery>,
+) -> Result<Response, Problem> {
+    let limit = query.limit.as_deref().map_or(Ok(limits::PAGE_DEFAULT), select::limit)?;
     let asked: Vec<Asked<SessionsAnswer>> = ask(&api, SESSIONS, &json!({})).await;
-    let (mut sessions, mut unreachable, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut found, mut unreachable, mut count) = (Vec::new(), Vec::new(), 0);
     for node in asked {
+        let name = node.member.name;
         match node.answer {
             Ok(answer) => {
                 count += answer.count;
-                for row in answer.sessions {
-                    if query.account.as_ref().is_none_or(|account| *account == row.account) {
-                        let mut shown = serde_json::to_value(row).unwrap_or(Value::Null);
-                        shown["node"] = node.member.name.clone().into();
-                        sessions.push(shown);
-                    }
-                }
+                let rows = answer.sessions.into_iter().filter(|row| query.takes(row, &name));
+                found.extend(rows.map(|row| (row, name.clone())));
             }
-            Err(reason) => unreachable.push(json!({ "node": node.member.name, "reason": reason })),
+            Err(reason) => unreachable.push(json!({ "node": name, "reason": reason })),
         }
     }
-    let body = json!({ "sessions": sessions, "count": count, "unreachable": unreachable });
+    found.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+    let next = (found.len() > limit).then(|| {
+        found.truncate(limit);
+        found.last().map(|(row, _)| row.id.clone())
+    });
+    let sessions: Vec<_> = found
+        .into_iter()
+        .map(|(row, node)| {
+            let mut shown = serde_json::to_value(row).unwrap_or(Value::Null);
+            shown["node"] = node.into();
+            shown
+        })
+        .collect();
+    let body = json!({ "sessions": sessions, "count": count, "unreachable": unreachable, "next": next.flatten() });
     Ok(change::json(StatusCode::OK, &body))
 }
 

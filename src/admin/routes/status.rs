@@ -11,12 +11,29 @@ use serde_json::{Value, json};
 
 use super::Route;
 use super::session::{Asked, ask};
+use crate::admin::openapi::{Doc, fields, list, of_type};
 use crate::admin::peers::{ENFORCED, EnforcedQuestion, EnforcementReport};
 use crate::admin::{AdminApi, change};
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
-    vec![Route::new("GET", "/api/v1/status", get(status))]
+    let text = || of_type("string");
+    let number = || of_type("integer");
+    let known = fields(&[
+        ("version", text()),
+        ("cluster", text()),
+        ("node", fields(&[("id", number()), ("name", text())])),
+        ("role", text()),
+        ("leader", json!({ "type": ["string", "null"] })),
+        ("quorum", of_type("boolean")),
+        ("term", number()),
+        ("committed", number()),
+        ("applied", number()),
+        ("sessions", number()),
+        ("nodes", list(of_type("object"))),
+    ]);
+    let doc = Doc::new("The cluster as this node sees it, quorum or not", known);
+    vec![Route::new("GET", "/api/v1/status", get(status), doc)]
 }
 
 async fn status(State(api): State<Arc<AdminApi>>) -> Response {

@@ -11,11 +11,14 @@ pub mod ban;
 pub mod fields;
 pub mod group;
 pub mod host_key;
+pub mod kinds;
 pub mod mount;
 pub mod restrictions;
 pub mod role;
+pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod ssh;
 pub mod storage;
 
 use std::cell::Cell;
@@ -24,10 +27,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::fields::Fields;
-use super::limits;
 use super::port::ClusterPort;
 use super::problem::{Problem, ProblemKind};
-use crate::catalog::{Kind, Object, ObjectKey, PasswordHash, Spec, View};
+use super::{border, limits};
+use crate::auth::rules;
+use crate::catalog::{Account, Kind, Object, ObjectKey, PasswordHash, Spec, View};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -41,6 +45,8 @@ pub struct Border<'a> {
     pub now: UnixMillis,
     /// Passwords and key pairs so far; at most [`limits::HASHES_MAX`].
     pub hashes: Cell<usize>,
+    /// Whether an owner asks, who may take over password hashes.
+    pub owner: bool,
 }
 
 impl<'a> Border<'a> {
@@ -51,7 +57,15 @@ impl<'a> Border<'a> {
             cluster,
             now,
             hashes: Cell::new(0),
+            owner: false,
         }
+    }
+
+    /// The same border, as an owner comes to it or not.
+    #[must_use]
+    pub fn for_owner(mut self, owner: bool) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// Counts one costly step, and refuses one too many.
@@ -69,6 +83,27 @@ impl<'a> Border<'a> {
         Ok(())
     }
 
+    /// Reads the field `password_hash`, as an export has it.
+    fn password_hash(&self, fields: &mut Fields) -> Result<Option<PasswordHash>, Problem> {
+        let path = fields.at("password_hash");
+        let Some(hash) = fields.secret("password_hash")? else {
+            return Ok(None);
+        };
+        if !self.owner {
+            let detail = format!("`{path}` takes over a password's hash, which only an owner may");
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
+        if fields.has("password") {
+            return Err(Problem::invalid(
+                &path,
+                "stands next to `password`; give one of the two",
+            ));
+        }
+        let hash = border::password_hash(&hash).map_err(|reason| Problem::invalid(&path, reason))?;
+        let _ = fields.raw("password");
+        Ok(Some(hash))
+    }
+
     /// Reads the field `password`: a text becomes its hash, null removes it, absent keeps `present`.
     /// The flag says whether the present one was kept.
     fn password(
@@ -76,25 +111,66 @@ impl<'a> Border<'a> {
         fields: &mut Fields,
         present: Option<&PasswordHash>,
     ) -> Result<(Option<PasswordHash>, bool), Problem> {
-        fields.read_only("password_set");
         let path = fields.at("password");
-        let removed = fields.is_null("password");
-        let Some(password) = fields.secret("password")? else {
-            return Ok(match present {
-                Some(present) if !removed => (Some(present.clone()), true),
-                _ => (None, false),
-            });
+        match self.given(fields, limits::PASSWORD_BYTES_MIN)? {
+            Given::Nothing => Ok((present.cloned(), present.is_some())),
+            Given::Null => Ok((None, false)),
+            Given::Hash(hash) => Ok((Some(hash), false)),
+            Given::Text(password) => Ok((Some(self.hash(&password, &path)?), false)),
+        }
+    }
+
+    /// The same for the account `name`, whose passwords keep the rules of the settings. Where former ones may not come
+    /// again, the present one given once more is kept as it is.
+    fn account_password(
+        &self,
+        fields: &mut Fields,
+        name: &Name,
+        present: Option<&Account>,
+    ) -> Result<(Option<PasswordHash>, bool), Problem> {
+        let path = fields.at("password");
+        let before = present.and_then(|present| present.password.as_ref());
+        let password = match self.given(fields, 1)? {
+            Given::Nothing => return Ok((before.cloned(), before.is_some())),
+            Given::Null => return Ok((None, false)),
+            // The rules cannot be asked of a hash: it is taken as it is.
+            Given::Hash(hash) => return Ok((Some(hash), false)),
+            Given::Text(password) => password,
         };
-        let bounds = limits::PASSWORD_BYTES_MIN..=limits::PASSWORD_BYTES_MAX;
+        let kept = self.view.settings().passwords;
+        let mut complaints = rules::complaints(&kept, &password, name.as_str());
+        if let (true, Some(present)) = (complaints.is_empty() && kept.former_kept > 0, present) {
+            for hash in rules::earlier(&kept, present) {
+                self.costly()?;
+                if rules::is_hashed_as(&password, hash) {
+                    if Some(hash) == before {
+                        return Ok((before.cloned(), true));
+                    }
+                    complaints.push(rules::used_before(&kept));
+                    break;
+                }
+            }
+        }
+        if !complaints.is_empty() {
+            return Err(Problem::invalid(&path, complaints.join("; it ")));
+        }
+        Ok((Some(self.hash(&password, &path)?), false))
+    }
+
+    fn given(&self, fields: &mut Fields, bytes_min: usize) -> Result<Given, Problem> {
+        fields.read_only("password_set");
+        if let Some(hash) = self.password_hash(fields)? {
+            return Ok(Given::Hash(hash));
+        }
+        let path = fields.at("password");
+        let is_null = fields.is_null("password");
+        let Some(password) = fields.secret("password")? else {
+            return Ok(if is_null { Given::Null } else { Given::Nothing });
+        };
+        let bounds = bytes_min..=limits::PASSWORD_BYTES_MAX;
         if !bounds.contains(&password.len()) {
-            return Err(Problem::invalid(
-                &path,
-                format!(
-                    "must have from {} to {} bytes",
-                    limits::PASSWORD_BYTES_MIN,
-                    limits::PASSWORD_BYTES_MAX
-                ),
-            ));
+            let reason = format!("must have from {bytes_min} to {} bytes", limits::PASSWORD_BYTES_MAX);
+            return Err(Problem::invalid(&path, reason));
         }
         if password.contains(['\0', '\n', '\r']) {
             return Err(Problem::invalid(
@@ -102,11 +178,22 @@ impl<'a> Border<'a> {
                 "holds a line break or a NUL, which no client could send",
             ));
         }
-        self.costly()?;
-        let hash =
-            crate::auth::hash_password(&password).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
-        Ok((Some(hash), false))
+        Ok(Given::Text(password))
     }
+
+    fn hash(&self, password: &str, path: &str) -> Result<PasswordHash, Problem> {
+        self.costly()?;
+        crate::auth::hash_password(password)
+            .map_err(|reason| Problem::new(ProblemKind::Internal, format!("{path}: {reason}")))
+    }
+}
+
+/// What a document says of a password.
+enum Given {
+    Nothing,
+    Null,
+    Hash(PasswordHash),
+    Text(Zeroizing<String>),
 }
 
 /// What came in.
@@ -132,19 +219,7 @@ impl Built {
 /// The way in: the JSON of a spec, standing at `path`, becomes the object `key`'s content.
 pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> Result<Built, Problem> {
     let mut fields = Fields::of(spec, path)?;
-    let built = match key.kind {
-        Kind::Account => account::build(&key.name, &mut fields, border),
-        Kind::Administrator => administrator::build(&key.name, &mut fields, border),
-        Kind::ApiToken => api_token::build(&key.name, &mut fields, border),
-        Kind::Service => service::build(&mut fields).map(Built::plain),
-        Kind::HostKey => host_key::build(&key.name, &mut fields, border),
-        Kind::Storage => storage::build(&mut fields).map(Built::plain),
-        Kind::Settings => settings::build(&key.name, &mut fields).map(Built::plain),
-        Kind::Group => group::build(&mut fields).map(Built::plain),
-        Kind::Role => role::build(&mut fields).map(Built::plain),
-        Kind::Authority => authority::build(&mut fields).map(Built::plain),
-        Kind::Ban => ban::build(&mut fields).map(Built::plain),
-    };
+    let built = (kinds::row(key.kind).build)(&key.name, &mut fields, border);
     // An unknown field explains more than what follows from it.
     match (fields.done(), built) {
         (Err(unknown), Ok(_)) => Err(unknown),
@@ -154,26 +229,22 @@ pub fn build(key: &ObjectKey, spec: Value, path: &str, border: &Border<'_>) -> R
 
 /// The way out: the object `key` as JSON with its revision, or `None` where it does not exist.
 pub fn show(view: &View, key: &ObjectKey) -> Option<Value> {
-    view.object(key).as_ref().map(show_object)
+    (kinds::row(key.kind).show)(view, &key.name)
 }
 
 /// An object as JSON with its revision; no secret stands in it.
 pub fn show_object(object: &Object<Spec>) -> Value {
-    let spec = match &object.spec {
-        Spec::Account(spec) => account::show(spec),
-        Spec::Administrator(spec) => administrator::show(spec),
-        Spec::ApiToken(spec) => api_token::show(spec),
-        Spec::Service(spec) => service::show(spec),
-        Spec::HostKey(spec) => host_key::show(spec),
-        Spec::Storage(spec) => storage::show(spec),
-        Spec::Settings(spec) => settings::show(spec),
-        Spec::Group(spec) => group::show(spec),
-        Spec::Role(spec) => role::show(spec),
-        Spec::Authority(spec) => authority::show(spec),
-        Spec::Ban(spec) => ban::show(spec),
-    };
+    let spec = (kinds::row(object.spec.kind()).show_spec)(&object.spec);
+    enveloped(object.spec.kind(), object, spec)
+}
+
+fn envelope<T>(kind: Kind, object: &Object<T>, show: impl Fn(&T) -> Value) -> Value {
+    enveloped(kind, object, show(&object.spec))
+}
+
+fn enveloped<T>(kind: Kind, object: &Object<T>, spec: Value) -> Value {
     json!({
-        "kind": object.spec.kind().word(),
+        "kind": kind.word(),
         "name": object.name,
         "revision": object.revision,
         "changed_by": object.changed_by,
@@ -182,36 +253,13 @@ pub fn show_object(object: &Object<Spec>) -> Value {
     })
 }
 
-/// The names of all objects of `kind` after `after`, in order, at most `max`.
-pub fn names(view: &View, kind: Kind, after: Option<&Name>, max: usize) -> Vec<Name> {
-    fn page<T>(shelf: &crate::catalog::view::Shelf<T>, after: Option<&Name>, max: usize) -> Vec<Name> {
-        use std::ops::Bound;
-        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        shelf
-            .range((from, Bound::Unbounded))
-            .take(max)
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-    match kind {
-        Kind::Account => page(&view.accounts, after, max),
-        Kind::Administrator => page(&view.administrators, after, max),
-        Kind::ApiToken => page(&view.api_tokens, after, max),
-        Kind::Service => page(&view.services, after, max),
-        Kind::HostKey => page(&view.host_keys, after, max),
-        Kind::Storage => page(&view.storages, after, max),
-        Kind::Settings => page(&view.settings, after, max),
-        Kind::Group => page(&view.groups, after, max),
-        Kind::Role => page(&view.roles, after, max),
-        Kind::Authority => page(&view.authorities, after, max),
-        Kind::Ban => page(&view.bans, after, max),
-    }
-}
-
 fn moment(moment: Option<UnixMillis>) -> Value {
     moment.map_or(Value::Null, |moment| moment.to_rfc3339().into())
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod password_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

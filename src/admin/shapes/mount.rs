@@ -115,13 +115,11 @@ fn grant(value: Value, path: &str, mount: &VirtualPath) -> Result<Grant, Problem
     let below = fields.virtual_path("path")?;
     let glob = pattern(&mut fields, "glob", Syntax::Glob)?;
     let regex = pattern(&mut fields, "regex", Syntax::Regex)?;
-    let reach = match (below, glob.or(regex.clone())) {
-        (Some(_), Some(_)) => {
-            return Err(Problem::invalid(path, "must have one of `path`, `glob` and `regex`"));
-        }
-        (None, Some(pattern)) => Reach::Matching(pattern),
-        (Some(path), None) => Reach::Below(path),
-        (None, None) => Reach::Below(mount.clone()),
+    let reach = match (below, glob, regex) {
+        (None, Some(pattern), None) | (None, None, Some(pattern)) => Reach::Matching(pattern),
+        (Some(path), None, None) => Reach::Below(path),
+        (None, None, None) => Reach::Below(mount.clone()),
+        _ => return Err(Problem::invalid(path, "must have one of `path`, `glob` and `regex`")),
     };
     if let Reach::Below(granted) = &reach
         && !granted.is_within(mount)

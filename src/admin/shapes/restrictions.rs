@@ -16,7 +16,8 @@ use crate::catalog::limits::{FILE_PATTERNS_MAX, HOURS_MAX, SOURCES_MAX};
 use crate::catalog::pattern::{Scope, Syntax};
 use crate::catalog::{Hours, Pattern, Restrictions};
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// The words of the days of the week, in the order of the bits.
+pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The field `restrictions`; absent: none.
 pub fn restrictions(fields: &mut Fields) -> Result<Restrictions, Problem> {

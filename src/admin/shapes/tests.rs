@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admin::border::{HostKeyAlgorithm, generate_host_key};
 use crate::admin::testing::Node;
+use crate::ids::Name;
 
 fn key(kind: Kind, name: &str) -> ObjectKey {
     ObjectKey {
@@ -118,19 +119,7 @@ fn what_comes_in_goes_out_and_can_come_in_again() {
 }
 
 fn show_spec(spec: &Spec) -> Value {
-    match spec {
-        Spec::Account(spec) => account::show(spec),
-        Spec::Administrator(spec) => administrator::show(spec),
-        Spec::ApiToken(spec) => api_token::show(spec),
-        Spec::Service(spec) => service::show(spec),
-        Spec::HostKey(spec) => host_key::show(spec),
-        Spec::Storage(spec) => storage::show(spec),
-        Spec::Settings(spec) => settings::show(spec),
-        Spec::Group(spec) => group::show(spec),
-        Spec::Role(spec) => role::show(spec),
-        Spec::Authority(spec) => authority::show(spec),
-        Spec::Ban(spec) => ban::show(spec),
-    }
+    (kinds::row(spec.kind()).show_spec)(spec)
 }
 
 /// Whether `shown` says everything that `given` says.
@@ -173,12 +162,12 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
     account(
         json!({ "password": "planted" }),
         "spec.password",
-        "from 8 to 1024 bytes",
+        "has 7 characters, at least 8 are needed",
     );
     account(
         json!({ "password": "p".repeat(1025) }),
         "spec.password",
-        "from 8 to 1024 bytes",
+        "from 1 to 1024 bytes",
     );
     account(json!({ "password": "planted\nplanted" }), "spec.password", "line break");
     account(
@@ -365,7 +354,7 @@ fn what_is_bad_is_refused_with_the_field_and_a_reason() {
         Kind::HostKey,
         json!({ "algorithm": "dsa" }),
         "spec.algorithm",
-        "must be `ed25519`",
+        "must be one of `ed25519`",
     );
     check(
         Kind::HostKey,
@@ -439,4 +428,45 @@ fn a_key_line_brings_its_comment_and_a_short_form() {
     assert_eq!(shown["keys"][0]["comment"], "alice@laptop");
     assert_eq!(shown["keys"][0]["key"], line.as_str());
     assert!(shown["keys"][0]["fingerprint"].as_str().unwrap().starts_with("SHA256:"));
+}
+
+#[test]
+fn the_schema_of_each_kind_names_the_fields_that_are_taken_and_shown() {
+    let node = Node::new();
+    for kind in Kind::ALL {
+        let sample = match kind {
+            Kind::Administrator => json!({ "role": "owner" }),
+            Kind::ApiToken => json!({ "administrator": "anna" }),
+            Kind::Service => json!({ "port": 22, "host_keys": ["main"] }),
+            Kind::Storage => json!({ "root": "/srv" }),
+            Kind::Authority => json!({ "keys": [public_key()] }),
+            Kind::Ban => json!({ "account": "mallory" }),
+            _ => json!({}),
+        };
+        let properties = (kinds::row(kind).properties)();
+        let sorted = |names: Vec<String>| {
+            let mut names = names;
+            names.sort();
+            names
+        };
+        let built = build_one(&node, kind, "cluster", sample.clone()).unwrap();
+        let shown: Vec<String> = show_spec(&built.spec).as_object().unwrap().keys().cloned().collect();
+        let told = properties
+            .iter()
+            .filter(|property| property.shown.is_some() && property.name != "network");
+        // A ban has one of the two.
+        let told: Vec<_> = told.map(|property| property.name.to_owned()).collect();
+        assert_eq!(sorted(told), sorted(shown), "shown of {}", kind.word());
+
+        let mut unknown = sample;
+        unknown["zzz"] = json!(1);
+        let refused = build_one(&node, kind, "cluster", unknown).err().unwrap().detail;
+        let known = refused.split_once("known are ").unwrap().1;
+        let known: Vec<_> = known
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned())
+            .collect();
+        let told: Vec<_> = properties.iter().map(|property| property.name.to_owned()).collect();
+        assert_eq!(sorted(told), sorted(known), "taken of {}", kind.word());
+    }
 }

@@ -1,8 +1,12 @@
 //! The API as a whole, over the real catalog.
 
 mod callers;
+mod history;
+mod lists;
 mod nodes;
 mod objects;
+mod patches;
+mod watches;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;

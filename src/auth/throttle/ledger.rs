@@ -59,7 +59,15 @@ pub struct Totals {
 #[derive(Debug, Clone, Copy)]
 struct Told {
     failures: u32,
+    /// Of these, as many as a ban was made for.
+    settled: u32,
     at: Instant,
+}
+
+impl Told {
+    fn open(self) -> u32 {
+        self.failures.saturating_sub(self.settled)
+    }
 }
 
 /// What all nodes have counted.
@@ -84,20 +92,18 @@ impl Ledger {
         let mut sum = |whose: Whose, failures: u32| {
             let mut told = table.remove(&whose).unwrap_or_default();
             told.retain(|_, told| now.duration_since(told.at) < memory);
-            let before = told.get(&from).map_or(0, |told| told.failures);
-            // Reports may overtake one another: an older one does not take back what a newer one told.
-            let failures = if report.started_anew {
-                failures
+            let before = told.get(&from).map_or((0, 0), |told| (told.failures, told.settled));
+            // Reports may overtake one another: an older one does not take back what a newer one told. Fewer than
+            // were settled by a ban come from a node that counts anew.
+            let (failures, settled) = if report.started_anew || failures < before.1 {
+                (failures, 0)
             } else {
-                failures.max(before)
+                (failures.max(before.0), before.1)
             };
-            told.insert(from, Told { failures, at: now });
-            let total = told
-                .values()
-                .fold(0, |sum: u32, told| sum.saturating_add(told.failures));
-            if total > 0 {
-                table.put(whose, told);
-            }
+            let at = now;
+            told.insert(from, Told { failures, settled, at });
+            let total = told.values().fold(0, |sum: u32, told| sum.saturating_add(told.open()));
+            table.put(whose, told);
             total
         };
         Totals {
@@ -117,10 +123,16 @@ impl Ledger {
     pub fn settle(&self, bans: &[(Name, Ban)]) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, ban) in bans {
-            table.remove(&match &ban.target {
+            let whose = match &ban.target {
                 BanTarget::Network(network) => Whose::address(network.addr()),
                 BanTarget::Account(account) => Whose::account(account.as_str()),
-            });
+            };
+            if let Some(mut told) = table.remove(&whose) {
+                for told in told.values_mut() {
+                    told.settled = told.failures;
+                }
+                table.put(whose, told);
+            }
         }
     }
 
