@@ -15,7 +15,8 @@
 //!   write that was under way there never reaches what is published here; what was kept goes on as it is.
 //! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
 //!   what is there, and those left go on in place.
-//! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
+//! - Blocking work runs on threads of the storage's own; on the caller's runs only what memory answers: reads from the
+//!   page cache, and, on this machine's own file systems, looks at and opens of what was looked up before.
 
 mod buffers;
 mod cached;
