@@ -108,8 +108,19 @@ pub async fn kept(api: &AdminApi, revision: u64) -> Result<(), Problem> {
     }
 }
 
-/// What was changed after a revision: for each object what it was at that revision, and what it is now.
-pub type Since = BTreeMap<ObjectKey, (Option<Object<Spec>>, Option<Object<Spec>>)>;
+/// An object that was changed after a revision.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    /// What it was at that revision; `None`: nothing.
+    pub was: Option<Object<Spec>>,
+    /// What it is since its last change; `None`: nothing.
+    pub now: Option<Object<Spec>>,
+    /// The revision of its last change.
+    pub changed: u64,
+}
+
+/// What was changed after a revision.
+pub type Since = BTreeMap<ObjectKey, Touched>;
 
 /// Everything that was changed after `revision`; `only`: these objects, if any are named.
 pub async fn since(api: &AdminApi, revision: u64, only: &[ObjectKey]) -> Result<Since, Problem> {
@@ -130,8 +141,12 @@ pub async fn since(api: &AdminApi, revision: u64, only: &[ObjectKey]) -> Result<
             }
             found
                 .entry(record.key)
-                .and_modify(|(was, _)| *was = record.before.clone())
-                .or_insert((record.before, record.after));
+                .and_modify(|touched| touched.was = record.before.clone())
+                .or_insert(Touched {
+                    was: record.before,
+                    now: record.after,
+                    changed: record.revision,
+                });
             if found.len() > crate::catalog::limits::STEPS_MAX {
                 let detail = format!(
                     "more than {} objects were changed after revision {revision}; name objects, or go back in steps",

@@ -200,3 +200,8 @@ impl Scene<'_> {
         service.is_none_or(|service| service.spec.ssh.legacy_dsa)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "judge_tests.rs"]
+mod tests;

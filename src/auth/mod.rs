@@ -139,7 +139,7 @@ impl Authenticator {
         let Some(confirmed) = self.inner.confirmed.get() else {
             return Ok(());
         };
-        match (self.inner.views)().stale(confirmed()) {
+        match (self.inner.views)().stale(|| confirmed()) {
             Some(reason) => Err(Refused::because(reason)),
             None => Ok(()),
         }

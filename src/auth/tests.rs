@@ -6,15 +6,15 @@ use crate::clock::UnixMillis;
 use crate::ids::Name;
 use russh::keys::PublicKey;
 
-const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-const NOW: UnixMillis = UnixMillis(1_000_000);
+pub(super) const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+pub(super) const NOW: UnixMillis = UnixMillis(1_000_000);
 
 fn sftp() -> Name {
     Name::parse("sftp").unwrap()
 }
 
 /// An account that only what a test adds can sign in to.
-fn account() -> Account {
+pub(super) fn account() -> Account {
     Account {
         enabled: true,
         expires_at: None,
@@ -28,13 +28,13 @@ fn account() -> Account {
     }
 }
 
-struct World {
-    view: Arc<Mutex<Arc<View>>>,
-    authenticator: Authenticator,
+pub(super) struct World {
+    pub(super) view: Arc<Mutex<Arc<View>>>,
+    pub(super) authenticator: Authenticator,
 }
 
 impl World {
-    fn with(account: Account) -> Self {
+    pub(super) fn with(account: Account) -> Self {
         let view = Arc::new(Mutex::new(Arc::new(View::default())));
         let source = view.clone();
         let views: ViewSource = Arc::new(move || source.lock().unwrap().clone());
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Without delays, unless a test asks for them: its clock is the real one.
-    fn settings(&self, settings: Settings) {
+    pub(super) fn settings(&self, settings: Settings) {
         let name = Name::parse("cluster").unwrap();
         let object = Object {
             name: name.clone(),
@@ -65,7 +65,7 @@ impl World {
         *self.view.lock().unwrap() = Arc::new(view);
     }
 
-    fn put(&self, account: Account) {
+    pub(super) fn put(&self, account: Account) {
         let name = Name::parse("alice").unwrap();
         let object = Object {
             name: name.clone(),
@@ -87,7 +87,7 @@ impl World {
     }
 }
 
-fn with_password(password: &str) -> Account {
+pub(super) fn with_password(password: &str) -> Account {
     Account {
         password: Some(hash_password(password).unwrap()),
         ..account()

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::error::CliError;
 use super::input;
-use super::noun::{Fields, Given, NoMore, Noun, put};
+use super::noun::{Fields, Given, Noun, Set, Settable, put};
 use super::output::Column;
 use crate::admin::border::HostKeyAlgorithm;
 use crate::catalog::Kind;
@@ -32,7 +33,30 @@ impl Noun for HostKey {
         ("REVISION", "revision"),
     ];
     type Make = HostKeyArgs;
-    type Own = NoMore;
+    type Own = Set<Self>;
+}
+
+impl Settable for HostKey {
+    const SET: &'static str = "Show a host key with a certificate, or without";
+    type Change = CertificateArgs;
+}
+
+/// What can be set of a host key.
+#[derive(Debug, Args)]
+pub struct CertificateArgs {
+    /// A file with its host certificate, as ssh-keygen -h made it; `none` for no certificate any more
+    #[arg(long, value_name = "FILE", required = true)]
+    certificate_file: PathBuf,
+}
+
+impl Given for CertificateArgs {
+    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+        let certificate = match self.certificate_file.to_str() {
+            Some("none") => Value::Null,
+            _ => input::text(&self.certificate_file)?.trim().into(),
+        };
+        Ok(Fields::from_iter([("certificate".to_owned(), certificate)]))
+    }
 }
 
 /// Options of a new host key.

@@ -1,5 +1,6 @@
 //! The manual: what the product promises and why its defaults are as they are, beside the code that keeps them.
 
+pub mod access;
 pub mod connections;
 pub mod consistency;
 pub mod defaults;

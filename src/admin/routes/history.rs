@@ -236,7 +236,7 @@ async fn at(api: &AdminApi, key: &ObjectKey, revision: u64) -> Result<Option<Spe
     let view = api.cluster.view();
     let mut since = history::since(api, revision, std::slice::from_ref(key)).await?;
     let was = match since.remove(key) {
-        Some((was, _)) => was,
+        Some(touched) => touched.was,
         None => view.object(key),
     };
     Ok(was.map(|object| object.spec))

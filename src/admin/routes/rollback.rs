@@ -122,7 +122,7 @@ async fn rollback(
 async fn transaction(api: &AdminApi, since: Since, with_credentials: bool) -> Result<(Transaction, Value), Problem> {
     let mut transaction = Transaction::default();
     let mut left = Vec::new();
-    for (key, (was, now)) in since {
+    for (key, history::Touched { was, now, .. }) in since {
         let content = |object: &Option<Object<Spec>>| object.as_ref().map(|object| object.spec.clone());
         let (then, present) = (content(&was), content(&now));
         if then == present {

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An id says that everything up to that revision was told; sent back as `Last-Event-ID` or `from`, the watch goes on
-//! there. An object that changes faster than a client reads is told once, as it is. What is remembered is left to
-//! `admin::watch`.
+//! there. An object that changes faster than a client reads is told once, as it is. What is not
+//! remembered any more is read from the history. Remembering is left to `admin::watch`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ use crate::admin::openapi::{Doc, of_type};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, ReadQuery};
 use crate::admin::watch::{Changes, TooOld};
-use crate::admin::{AdminApi, limits, shapes};
+use crate::admin::{AdminApi, history, limits, shapes};
 use crate::catalog::apply::authority;
-use crate::catalog::{Kind, Role};
+use crate::catalog::{Kind, ObjectKey, Role};
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
@@ -83,7 +83,10 @@ async fn begin(
     let view = query::view(&api, &read).await?;
     let changes = api.changes();
     let cursor = from.unwrap_or(view.revision);
-    changes.since(cursor).map_err(|too_old| gone(cursor, too_old))?;
+    let backlog = match changes.since(cursor) {
+        Ok(_) => None,
+        Err(too_old) => Some(backlog(&api, &changes, cursor, too_old).await?),
+    };
     let (frames, received) = mpsc::channel(limits::WATCH_FRAMES_MAX);
     let last = frames.clone().try_reserve_owned();
     let last = last.map_err(|_| Problem::new(ProblemKind::Internal, "the watch cannot begin"))?;
@@ -96,13 +99,31 @@ async fn begin(
         frames,
         _counted: permit,
     };
-    tokio::spawn(watcher.run(changes, last, stop));
+    tokio::spawn(watcher.run(changes, backlog, last, stop));
     let body = futures_util::stream::unfold(received, async |mut received| {
         let frame: Bytes = received.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(frame), received))
     });
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))];
     Ok((kind, Body::from_stream(body)).into_response())
+}
+
+/// What was changed after `from`, out of the history, and up to which revision that tells.
+async fn backlog(api: &AdminApi, changes: &Changes, from: u64, too_old: TooOld) -> Result<Backlog, Problem> {
+    // Before the rows: what is changed between the two reads is told by the ring once more.
+    let until = api.cluster.view().revision;
+    let since = history::since(api, from, &[]).await;
+    let since = since.map_err(|problem| match problem.kind {
+        ProblemKind::Gone | ProblemKind::TooLarge => {
+            let kept = problem.fields.get("oldest").and_then(Value::as_u64);
+            gone(from, kept.map_or(too_old, |oldest| TooOld { oldest }))
+        }
+        _ => problem,
+    })?;
+    changes.since(until).map_err(|too_old| gone(from, too_old))?;
+    let mut told: Vec<_> = since.into_iter().map(|(key, touched)| (touched.changed, key)).collect();
+    told.sort();
+    Ok((told, until))
 }
 
 fn gone(from: u64, too_old: TooOld) -> Problem {
@@ -139,6 +160,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     id.map(Some).ok_or_else(malformed)
 }
 
+/// Changes that are told first, and the revision after which the ring goes on.
+type Backlog = (Vec<(u64, ObjectKey)>, u64);
+
 /// Why a watch ends; told as its last event.
 enum End {
     Revoked(String),
@@ -159,9 +183,15 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, changes: Arc<Changes>, last: mpsc::OwnedPermit<Bytes>, mut stop: watch::Receiver<bool>) {
+    async fn run(
+        mut self,
+        changes: Arc<Changes>,
+        backlog: Option<Backlog>,
+        last: mpsc::OwnedPermit<Bytes>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let end = tokio::select! {
-            end = self.tell(&changes) => end,
+            end = self.tell(&changes, backlog) => end,
             // A sender that is gone says nothing about stopping.
             () = async { if stop.wait_for(|stop| *stop).await.is_err() { std::future::pending::<()>().await } } => {
                 End::Stopping
@@ -185,12 +215,23 @@ impl Watcher {
     }
 
     /// Tells everything until there is a reason to end.
-    async fn tell(&mut self, changes: &Changes) -> End {
+    async fn tell(&mut self, changes: &Changes, backlog: Option<Backlog>) -> End {
         let mut newest = changes.newest();
         let mut beat = tokio::time::interval(limits::WATCH_HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.reset();
         let mut text = event("begin", Some(self.cursor), &json!({ "revision": self.cursor }));
+        if let Some((changed, until)) = backlog {
+            let told = self.send(std::mem::take(&mut text)).await;
+            let told = match told {
+                Ok(()) => self.batch(changed).await,
+                Err(end) => Err(end),
+            };
+            if let Err(end) = told {
+                return end;
+            }
+            self.cursor = self.cursor.max(until);
+        }
         loop {
             if let Err(end) = self.send(std::mem::take(&mut text)).await {
                 return end;
@@ -219,7 +260,7 @@ impl Watcher {
         }
     }
 
-    async fn batch(&mut self, changed: Vec<(u64, crate::catalog::ObjectKey)>) -> Result<(), End> {
+    async fn batch(&mut self, changed: Vec<(u64, ObjectKey)>) -> Result<(), End> {
         let view = self.api.cluster.view();
         let mut text = String::new();
         for (at, (revision, key)) in changed.iter().enumerate() {

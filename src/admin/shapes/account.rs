@@ -10,7 +10,8 @@
 //!  "sources": ["10.0.0.0/8"], "sessions_max": 4, "restrictions": {"upload_bytes_max": 1000000}}
 //! ```
 //!
-//! `password` absent keeps the present one, null removes it; reads answer `password_set` instead.
+//! `password` absent keeps the present one, null removes it; reads answer `password_set` instead. A new one keeps the
+//! settings' rules: a refusal names every rule that it breaks.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,7 @@ use crate::ids::Name;
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
     let present = border.view.accounts.get(name).map(|object| &object.spec);
-    let (password, kept) = border.password(fields, present.and_then(|present| present.password.as_ref()))?;
+    let (password, kept) = border.account_password(fields, name, present)?;
     let password_state = password_state(fields, border, present, password.as_ref())?;
     let legacy_dsa = border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);
     let keys = fields.list("keys", KEYS_MAX, |value, path| key(value, path, legacy_dsa))?;
@@ -135,12 +136,11 @@ fn password_state(
         .map(|present| present.password_state.clone())
         .unwrap_or_default();
     if password != before {
-        state.former.splice(0..0, before.cloned());
-        state
-            .former
-            .truncate(border.view.settings().passwords.former_kept as usize);
-        state.changed_at = password.map(|_| border.now);
-        state.must_change = false;
+        let kept = border.view.settings().passwords.former_kept;
+        state = state.renewed(before, border.now, kept);
+        if password.is_none() {
+            state.changed_at = None;
+        }
     }
     if let Some(must_change) = fields.take("password_must_change")? {
         state.must_change = must_change;

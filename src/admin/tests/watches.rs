@@ -140,30 +140,39 @@ async fn what_cannot_be_watched_is_refused() {
     }
     // What was changed before the node began to remember.
     let late = Node::new();
-    let name = crate::ids::Name::parse("files").unwrap();
-    let storage = crate::admin::shapes::storage::build(
-        &mut crate::admin::shapes::fields::Fields::of(json!({ "root": "/srv" }), "spec").unwrap(),
-    );
-    let transaction = crate::catalog::Transaction {
-        puts: vec![(name, storage.unwrap())],
-        ..crate::catalog::Transaction::default()
-    };
-    let command = crate::catalog::Command {
-        actor: crate::catalog::Actor::Root {
+    for (number, name) in [(7, "one"), (8, "two")] {
+        let fields = json!({ "root": "/srv" });
+        let mut fields = crate::admin::shapes::fields::Fields::of(fields, "spec").unwrap();
+        let storage = crate::admin::shapes::storage::build(&mut fields).unwrap();
+        let transaction = crate::catalog::Transaction {
+            puts: vec![(crate::ids::Name::parse(name).unwrap(), storage)],
+            ..crate::catalog::Transaction::default()
+        };
+        let actor = crate::catalog::Actor::Root {
             node: "node-1".to_owned(),
-        },
-        from: None,
-        at: late.clock.now(),
-        transaction,
-    };
-    let id = argosy_cluster::RequestId([7; 16]);
-    late.cluster
-        .propose_request(id, [0; 32], command, Duration::from_secs(1))
-        .await
-        .unwrap();
+        };
+        let command = crate::catalog::Command {
+            actor,
+            from: None,
+            at: late.clock.now(),
+            transaction,
+        };
+        let (id, deadline) = (argosy_cluster::RequestId([number; 16]), Duration::from_secs(1));
+        late.cluster
+            .propose_request(id, [0; 32], command, deadline)
+            .await
+            .unwrap();
+    }
+    // It is read from the history then ...
+    let mut watch = Watch::open(&late, "?from=1", &[]).await.unwrap();
+    watch.next().await.unwrap();
+    Watch::told(watch.next().await, "put", Some(2), "two");
+    late.put("storage/three", json!({ "root": "/srv" })).await;
+    Watch::told(watch.next().await, "put", Some(3), "three");
     let Err(answer) = Watch::open(&late, "?from=0", &[]).await else {
         panic!("forgotten changes were promised");
     };
+    // ... unless it is gone from there too.
     problem(&answer, 410, "gone", "list again");
     assert_eq!(answer.body["oldest"], 1);
 }
