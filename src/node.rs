@@ -23,8 +23,7 @@ use tokio::task::JoinHandle;
 use crate::admin::peers::{Enforcement, EnforcementReport, Peers};
 use crate::admin::{AdminApi, AdminParts, NodeHealth, Readiness};
 use crate::auth::Authenticator;
-use crate::catalog::Catalog;
-use crate::catalog::ViewSource;
+use crate::catalog::{AgeSource, Catalog, ViewSource};
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
@@ -79,6 +78,12 @@ impl Node {
             cluster: cluster.clone(),
             clock: clock.clone(),
         }));
+        let confirmed: AgeSource = {
+            let cluster = cluster.clone();
+            Arc::new(move || cluster.confirmed_age())
+        };
+        vfs.refuse_when_older(confirmed.clone());
+        authenticator.refuse_when_older(confirmed);
         let connections = Arc::new(Counts::default());
         let surroundings = Surroundings {
             journal: journal.clone(),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::clock::UnixMillis;
@@ -23,6 +24,10 @@ pub enum Credential {
         /// SHA-256 of the PHC string.
         hash_digest: [u8; 32],
     },
+    /// A certificate of a trusted authority.
+    Certificate(Box<CertifiedKey>),
+    /// A password and a key or certificate, in the order in which they were proven; both must go on holding.
+    Both(Box<(Credential, Credential)>),
     /// A public key, as `algorithm base64`.
     Key {
         /// As in [`crate::catalog::AuthorizedKey::key`].
@@ -30,6 +35,62 @@ pub enum Credential {
         /// `SHA256:...`, for people.
         fingerprint: String,
     },
+}
+
+impl Credential {
+    /// Whether a password is (part of) it.
+    pub fn has_password(&self) -> bool {
+        match self {
+            Self::Password { .. } => true,
+            Self::Key { .. } | Self::Certificate(_) => false,
+            Self::Both(both) => both.0.has_password() || both.1.has_password(),
+        }
+    }
+
+    /// Whether a key or a certificate is (part of) it.
+    pub fn has_key(&self) -> bool {
+        match self {
+            Self::Password { .. } => false,
+            Self::Key { .. } | Self::Certificate(_) => true,
+            Self::Both(both) => both.0.has_key() || both.1.has_key(),
+        }
+    }
+
+    /// For people: `password`, a key's fingerprint, a certificate's id and serial number.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Password { .. } => "password".to_owned(),
+            Self::Key { fingerprint, .. } => fingerprint.clone(),
+            Self::Certificate(certified) => format!(
+                "certificate \"{}\" (serial {}) for {}",
+                certified.key_id.escape_default(),
+                certified.serial,
+                certified.fingerprint
+            ),
+            Self::Both(both) => format!("{} and {}", both.0.shown(), both.1.shown()),
+        }
+    }
+}
+
+/// The facts of an OpenSSH user certificate by which its session is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedKey {
+    /// The key that signed it, as `algorithm base64`.
+    pub authority_key: String,
+    /// Its serial number.
+    pub serial: u64,
+    /// Its id.
+    pub key_id: String,
+    /// `SHA256:...` of the certified key.
+    pub fingerprint: String,
+    /// Whom it lets in.
+    pub principals: Vec<String>,
+    /// Before then it lets nobody in; `None`: it always has.
+    pub valid_after: Option<UnixMillis>,
+    /// From then on it lets nobody in; `None`: without end.
+    pub valid_before: Option<UnixMillis>,
+    /// Networks it may be used from; `None`: any.
+    pub sources: Option<Vec<IpNet>>,
 }
 
 /// A proven identity: what `auth` gives and a session starts from.

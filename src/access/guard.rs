@@ -14,12 +14,10 @@
 //!
 //! Whether the pattern can go on is read off its automaton; where that grows too large the move is refused.
 
+use super::limits::MOVE_PATTERNS_MAX;
 use super::{Access, Grant, Seat, Whose};
 use crate::catalog::{Operations, Reach};
 use crate::path::VirtualPath;
-
-/// Patterns that are looked at for one move; with more it is refused.
-const PATTERNS_MAX: usize = 64;
 
 /// Whether nothing that is denied below the folder `from`, or below `to`, is freed by moving the one to the other.
 pub fn may_move_folder(access: &Access, from: &VirtualPath, to: &VirtualPath) -> bool {
@@ -36,7 +34,7 @@ pub fn may_move_folder(access: &Access, from: &VirtualPath, to: &VirtualPath) ->
             Reach::Matching(pattern) => pattern,
         };
         patterns += 1;
-        if patterns > PATTERNS_MAX {
+        if patterns > MOVE_PATTERNS_MAX {
             return true;
         }
         let Some([one, other]) = pattern.continued([&below(from), &below(to)]) else {

@@ -25,6 +25,7 @@
 
 mod carry;
 mod guard;
+pub mod limits;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -25,14 +25,32 @@ pub enum HostKeyAlgorithm {
     Ed25519,
     /// For clients that know no elliptic curves.
     Rsa3072,
+    /// For the names that FIPS 140-3 approves.
+    EcdsaNistP256,
+    /// The same, stronger.
+    EcdsaNistP384,
+    /// The same, the strongest.
+    EcdsaNistP521,
 }
 
 impl HostKeyAlgorithm {
-    /// The algorithm that `word` (`ed25519`, `rsa-3072`, or the name in an SSH key line) names.
+    /// The words for people.
+    pub const WORDS: [&str; 5] = [
+        "ed25519",
+        "rsa-3072",
+        "ecdsa-nistp256",
+        "ecdsa-nistp384",
+        "ecdsa-nistp521",
+    ];
+
+    /// The algorithm that `word` (one of [`WORDS`](Self::WORDS), or the name in an SSH key line) names.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "ed25519" | "ssh-ed25519" => Some(Self::Ed25519),
             "rsa-3072" | "ssh-rsa" | "rsa-sha2-512" => Some(Self::Rsa3072),
+            "ecdsa-nistp256" | "ecdsa-sha2-nistp256" => Some(Self::EcdsaNistP256),
+            "ecdsa-nistp384" | "ecdsa-sha2-nistp384" => Some(Self::EcdsaNistP384),
+            "ecdsa-nistp521" | "ecdsa-sha2-nistp521" => Some(Self::EcdsaNistP521),
             _ => None,
         }
     }
@@ -53,6 +71,9 @@ pub fn generate_host_key(algorithm: HostKeyAlgorithm) -> Result<KeyPair, String>
     let algorithm = match algorithm {
         HostKeyAlgorithm::Ed25519 => "ssh-ed25519",
         HostKeyAlgorithm::Rsa3072 => "rsa-sha2-512",
+        HostKeyAlgorithm::EcdsaNistP256 => "ecdsa-sha2-nistp256",
+        HostKeyAlgorithm::EcdsaNistP384 => "ecdsa-sha2-nistp384",
+        HostKeyAlgorithm::EcdsaNistP521 => "ecdsa-sha2-nistp521",
     };
     let (public, private) = auth::generate_host_key(algorithm)?;
     Ok(KeyPair {
@@ -167,6 +188,9 @@ mod tests {
         for (algorithm, word) in [
             (HostKeyAlgorithm::Ed25519, "ssh-ed25519"),
             (HostKeyAlgorithm::Rsa3072, "ssh-rsa"),
+            (HostKeyAlgorithm::EcdsaNistP256, "ecdsa-sha2-nistp256"),
+            (HostKeyAlgorithm::EcdsaNistP384, "ecdsa-sha2-nistp384"),
+            (HostKeyAlgorithm::EcdsaNistP521, "ecdsa-sha2-nistp521"),
         ] {
             let pair = generate_host_key(algorithm).unwrap();
             assert!(pair.public.starts_with(word), "{}", pair.public);

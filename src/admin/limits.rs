@@ -146,3 +146,11 @@ pub const DAYS_MAX: u32 = 3_650;
 pub const ENTROPY_BITS_MAX: u32 = 256;
 /// The most failed logins that may be allowed before a ban.
 pub const LOGIN_FAILURES_MAX: u32 = 1_000_000;
+/// Bytes after which an SSH connection agrees on new keys, at least: each exchange costs a round trip.
+pub const REKEY_BYTES_MIN: u64 = 1 << 20;
+/// The same, at most (RFC 4253, 9).
+pub const REKEY_BYTES_MAX: u64 = 1 << 30;
+/// Seconds after which an SSH connection agrees on new keys, at least.
+pub const REKEY_SECONDS_MIN: u32 = 10;
+/// The same, at most: a day.
+pub const REKEY_SECONDS_MAX: u32 = 86_400;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 use crate::ids::SessionId;
-use crate::session::{CloseReason, Credential, Registry, Session};
+use crate::session::{CloseReason, Registry, Session};
 
 /// The route that lists sessions.
 pub const SESSIONS: &str = "sessions";
@@ -66,10 +66,7 @@ impl SessionRow {
             started_at: session.started_at.to_rfc3339(),
             bytes_in: session.bytes_in.load(Ordering::Relaxed),
             bytes_out: session.bytes_out.load(Ordering::Relaxed),
-            credential: match &session.principal.credential {
-                Credential::Password { .. } => "password".to_owned(),
-                Credential::Key { fingerprint, .. } => fingerprint.clone(),
-            },
+            credential: session.principal.credential.shown(),
         }
     }
 }

@@ -167,3 +167,8 @@ fn present_credential(account: &Object<Account>) -> Option<Credential> {
         hash_digest: password::digest(&hash.0),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "change_tests.rs"]
+mod tests;

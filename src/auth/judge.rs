@@ -8,17 +8,18 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::bans::Bans;
-use super::hours;
 use super::password::digest;
-use crate::catalog::{Account, Object, Service, View, inherit};
+use super::{certificates, hours};
+use crate::catalog::{Account, Object, Proofs, Service, View, inherit};
 use crate::clock::UnixMillis;
+use crate::ids::Name;
 use crate::session::{CloseReason, Credential, Session};
 
 const MILLIS_OF_DAY: i64 = 24 * 3600 * 1000;
 
 /// Whether `session` may go on in `view` on the node named `node` at `now`: its account exists, is enabled, not
-/// expired, banned or forgotten, may come from this address at this hour, the credential is still in place, and the
-/// service admits it. [`CloseReason::ServiceOff`] means that nothing else stands against it.
+/// expired, banned or forgotten, may come from this address at this hour, what was proven is still in place and enough,
+/// and the service admits it. [`CloseReason::ServiceOff`] means that nothing else stands against it.
 ///
 /// A session that once held is marked as one that used its account.
 pub fn judge(view: &View, session: &Session, node: &str, now: UnixMillis) -> Result<(), CloseReason> {
@@ -38,8 +39,16 @@ pub fn judge_among(
     let account = view
         .account(session.account().as_str())
         .ok_or_else(|| revoked("the account was deleted".to_owned()))?;
+    let scene = Scene {
+        view,
+        service: &session.service,
+        from,
+        now,
+    };
+    let credential = &session.principal.credential;
     standing(&account.spec, from, now)
-        .and_then(|()| credential_holds(&account.spec, &session.principal.credential, now))
+        .and_then(|()| scene.credential_holds(&account.name, &account.spec, credential))
+        .and_then(|()| enough(account.spec.proofs, credential))
         // A session is itself a use: what counts is whether the account was forgotten before it began.
         .and_then(|()| in_use(view, account, session.started_at))
         .map_err(revoked)?;
@@ -124,23 +133,75 @@ fn within(networks: &[IpNet], address: IpAddr) -> bool {
     networks.is_empty() || networks.iter().any(|network| network.contains(&address))
 }
 
-/// Whether the credential is in the account and has not expired.
-pub(super) fn credential_holds(account: &Account, credential: &Credential, now: UnixMillis) -> Result<(), String> {
-    match credential {
-        Credential::Password { hash_digest } => match &account.password {
-            None => Err("the password was removed".to_owned()),
-            Some(hash) if digest(&hash.0) != *hash_digest => Err("the password was changed".to_owned()),
-            Some(_) => Ok(()),
-        },
-        Credential::Key { key, .. } => {
-            let mut found = account.keys.iter().filter(|known| known.key == *key).peekable();
-            if found.peek().is_none() {
-                return Err("the key does not let this account in".to_owned());
-            }
-            if found.all(|known| known.expires_at.is_some_and(|at| at <= now)) {
-                return Err("the key has expired".to_owned());
-            }
-            Ok(())
-        }
+/// Whether what was proven is what the account asks for.
+pub(super) fn enough(proofs: Proofs, credential: &Credential) -> Result<(), String> {
+    let (password, key) = (credential.has_password(), credential.has_key());
+    match proofs {
+        Proofs::Any => Ok(()),
+        Proofs::Password if password => Ok(()),
+        Proofs::Key if key => Ok(()),
+        Proofs::PasswordAndKey if password && key => Ok(()),
+        Proofs::Password => Err("the account asks for a password".to_owned()),
+        Proofs::Key => Err("the account asks for a key".to_owned()),
+        Proofs::PasswordAndKey => Err("the account asks for a password and a key".to_owned()),
     }
 }
+
+/// Where and when something is asked.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) view: &'a View,
+    pub(super) service: &'a Name,
+    pub(super) from: IpAddr,
+    pub(super) now: UnixMillis,
+}
+
+impl Scene<'_> {
+    /// Whether the credential lets this account in and has not expired. A service that is gone is no reason here.
+    pub(super) fn credential_holds(
+        &self,
+        name: &Name,
+        account: &Account,
+        credential: &Credential,
+    ) -> Result<(), String> {
+        match credential {
+            Credential::Password { hash_digest } => match &account.password {
+                None => Err("the password was removed".to_owned()),
+                Some(hash) if digest(&hash.0) != *hash_digest => Err("the password was changed".to_owned()),
+                Some(_) => Ok(()),
+            },
+            Credential::Key { key, .. } => {
+                let mut found = account.keys.iter().filter(|known| known.key == *key).peekable();
+                if found.peek().is_none() {
+                    return Err("the key does not let this account in".to_owned());
+                }
+                if found.all(|known| known.expires_at.is_some_and(|at| at <= self.now)) {
+                    return Err("the key has expired".to_owned());
+                }
+                if key.starts_with(super::algorithms::DSA) && !self.takes_dsa() {
+                    return Err("the service takes no DSA keys".to_owned());
+                }
+                Ok(())
+            }
+            Credential::Certificate(certified) => {
+                let when = (self.from, self.now);
+                certificates::holds(self.view, self.service, (name, account), certified, when)
+            }
+            Credential::Both(both) => {
+                self.credential_holds(name, account, &both.0)?;
+                self.credential_holds(name, account, &both.1)
+            }
+        }
+    }
+
+    /// Whether the service has the legacy setting for DSA keys.
+    pub(super) fn takes_dsa(&self) -> bool {
+        let service = self.view.services.get(self.service);
+        service.is_none_or(|service| service.spec.ssh.legacy_dsa)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "judge_tests.rs"]
+mod tests;

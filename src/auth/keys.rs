@@ -5,20 +5,35 @@
 use aws_lc_rs::encoding::AsDer;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{LineEnding, PrivateKey};
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 use zeroize::Zeroizing;
 
+use super::algorithms::DSA;
 use super::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 use super::password::random;
 use crate::catalog::limits::{KEY_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// The algorithms of [`generate_host_key`], the preferred one first.
-pub const HOST_KEY_ALGORITHMS: [&str; 2] = ["ssh-ed25519", "rsa-sha2-512"];
+pub const HOST_KEY_ALGORITHMS: [&str; 5] = [
+    "ssh-ed25519",
+    "rsa-sha2-512",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+];
+
+const DSA_REFUSED: &str =
+    "DSA keys are too weak; use ssh-ed25519 (for a partner that has nothing else a service can set `ssh.legacy_dsa`)";
 
 /// Parses one line of a `.pub` file: `algorithm base64 [comment]`. Gives the key as `algorithm base64` in the one
 /// canonical spelling, and the comment. Options, DSA, RSA under 2048 bits, certificates and anything else are
 /// refused with the reason.
 pub fn parse_public_key(line: &str) -> Result<(String, String), String> {
+    parse_users_key(line, false)
+}
+
+/// The same for a user's key, which may be DSA where `legacy_dsa`: a service then has that setting.
+pub fn parse_users_key(line: &str, legacy_dsa: bool) -> Result<(String, String), String> {
     if line.len() > KEY_BYTES_MAX {
         return Err(format!(
             "the key has {} bytes, over the limit of {KEY_BYTES_MAX}",
@@ -36,8 +51,8 @@ pub fn parse_public_key(line: &str) -> Result<(String, String), String> {
         return Err("the key holds a line break or another control character; give one line".to_owned());
     }
     let algorithm = line.split([' ', '\t']).next().unwrap_or_default();
-    if algorithm == "ssh-dss" {
-        return Err("DSA keys are too weak; use ssh-ed25519".to_owned());
+    if algorithm == DSA && !legacy_dsa {
+        return Err(DSA_REFUSED.to_owned());
     }
     let known = ["ssh-", "ecdsa-sha2-", "sk-"]
         .iter()
@@ -54,12 +69,14 @@ pub fn parse_public_key(line: &str) -> Result<(String, String), String> {
     if comment.len() > TEXT_BYTES_MAX {
         return Err(format!("the comment is over the limit of {TEXT_BYTES_MAX} bytes"));
     }
-    Ok((admit(&key)?, comment))
+    Ok((admit(&key, legacy_dsa)?, comment))
 }
 
 /// The canonical `algorithm base64` of a key that is strong enough.
-pub(super) fn admit(key: &PublicKey) -> Result<String, String> {
+pub(super) fn admit(key: &PublicKey, legacy_dsa: bool) -> Result<String, String> {
     match key.algorithm() {
+        Algorithm::Dsa if legacy_dsa => {}
+        Algorithm::Dsa => return Err(DSA_REFUSED.to_owned()),
         Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256 => {}
         Algorithm::Rsa { .. } => {
             let bits = key.key_data().rsa().map_or(0, |rsa| rsa.key_size());
@@ -93,6 +110,9 @@ pub fn generate_host_key(algorithm: &str) -> Result<(String, Zeroizing<String>),
                 .map_err(|error| format!("the host key could not be made: {error}"))?
         }
         "rsa-sha2-512" | "rsa-sha2-256" | "ssh-rsa" => generate_rsa()?,
+        "ecdsa-sha2-nistp256" => generate_ecdsa(EcdsaCurve::NistP256)?,
+        "ecdsa-sha2-nistp384" => generate_ecdsa(EcdsaCurve::NistP384)?,
+        "ecdsa-sha2-nistp521" => generate_ecdsa(EcdsaCurve::NistP521)?,
         other => {
             return Err(format!(
                 "host keys of the kind `{}` are not made; choose one of {}",
@@ -101,11 +121,16 @@ pub fn generate_host_key(algorithm: &str) -> Result<(String, Zeroizing<String>),
             ));
         }
     };
-    let public = admit(key.public_key())?;
+    let public = admit(key.public_key(), false)?;
     let private = key
         .to_openssh(LineEnding::LF)
         .map_err(|error| format!("the host key could not be written: {error}"))?;
     Ok((public, private))
+}
+
+fn generate_ecdsa(curve: EcdsaCurve) -> Result<PrivateKey, String> {
+    PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ecdsa { curve })
+        .map_err(|error| format!("the host key could not be made: {error}"))
 }
 
 fn generate_rsa() -> Result<PrivateKey, String> {
@@ -116,15 +141,11 @@ fn generate_rsa() -> Result<PrivateKey, String> {
     russh::keys::pkcs8::decode_pkcs8(der.as_ref(), None).map_err(|error| format!("the RSA key was not read: {error}"))
 }
 
-/// Reads a private host key in OpenSSH's PEM form, as [`generate_host_key`] gives it.
-pub fn parse_host_key(pem: &str) -> Result<PrivateKey, String> {
-    PrivateKey::from_openssh(pem).map_err(|error| format!("the host key could not be read: {error}"))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::auth::HostIdentity;
 
     const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -172,16 +193,13 @@ mod tests {
 
     #[test]
     fn host_keys_are_made_and_read_again() {
-        for (algorithm, prefix) in [("ssh-ed25519", "ssh-ed25519 "), ("rsa-sha2-512", "ssh-rsa ")] {
+        for algorithm in HOST_KEY_ALGORITHMS {
             let (public, private) = generate_host_key(algorithm).unwrap();
-            assert!(public.starts_with(prefix), "{public}");
-            let read = parse_host_key(&private).unwrap();
-            assert_eq!(admit(read.public_key()).unwrap(), public);
+            let prefix = algorithm.replace("rsa-sha2-512", "ssh-rsa") + " ";
+            assert!(public.starts_with(&prefix), "{public}");
+            let read = HostIdentity::parse(&private, None).unwrap();
+            assert_eq!(admit(read.key.public_key(), false).unwrap(), public);
         }
-        assert!(
-            generate_host_key("ecdsa-sha2-nistp256")
-                .unwrap_err()
-                .contains("ssh-ed25519")
-        );
+        assert!(generate_host_key("ssh-dss").unwrap_err().contains("ssh-ed25519"));
     }
 }

@@ -20,6 +20,10 @@ pub const CLAIM_CHARS_MAX: usize = 128;
 pub const RSA_BITS_MIN: u32 = 2048;
 /// Bits of an RSA key, at most: checking a signature must stay cheap.
 pub const RSA_BITS_MAX: u32 = 16_384;
+/// Principals of a user's certificate.
+pub const CERTIFICATE_PRINCIPALS_MAX: usize = 256;
+/// Bytes of a principal or of the id of a user's certificate.
+pub const CERTIFICATE_TEXT_BYTES_MAX: usize = 1024;
 /// Memory that one verification may take, in KiB; a stored hash that asks for more is refused.
 pub const HASH_MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// Memory of a new hash, in KiB (OWASP's second recommendation).

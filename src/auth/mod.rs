@@ -2,15 +2,19 @@
 //!
 //! What a principal may do is left to `access`; how a proof is carried, to `protocols`.
 
+pub mod algorithms;
 pub mod bans;
+mod certificates;
 pub mod change;
 pub mod delay;
+pub mod host_identity;
 mod hours;
 pub mod judge;
 pub mod keys;
 pub mod limits;
 pub mod password;
 mod pool;
+mod proofs;
 pub mod rules;
 mod table;
 pub mod throttle;
@@ -20,19 +24,20 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use russh::keys::PublicKey;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::catalog::{AgeSource, View, ViewSource};
+use crate::catalog::{AgeSource, Proofs, View, ViewSource};
 use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
 pub use bans::{Bans, LatestBans};
 pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
+pub use host_identity::{HostIdentity, parse_host_certificate};
 pub use judge::{judge, judge_among};
-pub use keys::{generate_host_key, parse_public_key};
+pub use keys::{generate_host_key, parse_public_key, parse_users_key};
 pub use password::hash_password;
+pub use proofs::{Joined, Missing};
 
 use pool::{Answer, Pool};
 use throttle::{Alone, KeptOut, Leader, Proof, Throttle};
@@ -134,7 +139,7 @@ impl Authenticator {
         let Some(confirmed) = self.inner.confirmed.get() else {
             return Ok(());
         };
-        match (self.inner.views)().stale(confirmed()) {
+        match (self.inner.views)().stale(|| confirmed()) {
             Some(reason) => Err(Refused::because(reason)),
             None => Ok(()),
         }
@@ -232,6 +237,11 @@ impl Authenticator {
         let now = inner.clock.now();
         self.fresh()?;
         judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
+        if account.spec.proofs == Proofs::Key {
+            return Err(Refused::because(
+                "the account signs in by key, passwords are not looked at",
+            ));
+        }
         inner.verified.insert(claimed, &hash, &password, Instant::now());
         let principal = Principal {
             account: account.name.clone(),
@@ -242,32 +252,6 @@ impl Authenticator {
         Ok(match rules::must_change(&view, account, now) {
             None => Proven::SignedIn(principal),
             Some(reason) => Proven::MustChange { principal, reason },
-        })
-    }
-
-    /// Whether this public key lets the claimed account in. The caller has verified, or will verify, the signature:
-    /// for an offer without a signature a principal means only that signing is worth while.
-    pub fn key(&self, claimed: &str, key: &PublicKey, from: IpAddr) -> Result<Principal, Refused> {
-        let offered = keys::admit(key).map_err(Refused::because)?;
-        match self.inner.throttle.keeps_out(claimed, from, Proof::Key) {
-            Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => return Err(Refused { reason }),
-            None => {}
-        }
-        let view = (self.inner.views)();
-        let account = view
-            .account(claimed)
-            .ok_or_else(|| Refused::because("there is no such account"))?;
-        let now = self.inner.clock.now();
-        let credential = Credential::Key {
-            key: offered,
-            fingerprint: keys::fingerprint(key),
-        };
-        judge::credential_holds(&account.spec, &credential, now).map_err(Refused::because)?;
-        self.fresh()?;
-        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
-        Ok(Principal {
-            account: account.name.clone(),
-            credential,
         })
     }
 }

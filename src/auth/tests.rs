@@ -4,12 +4,17 @@ use super::*;
 use crate::catalog::{Account, AuthorizedKey, Object, PasswordHash, Settings};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
+use russh::keys::PublicKey;
 
-const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-const NOW: UnixMillis = UnixMillis(1_000_000);
+pub(super) const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+pub(super) const NOW: UnixMillis = UnixMillis(1_000_000);
+
+fn sftp() -> Name {
+    Name::parse("sftp").unwrap()
+}
 
 /// An account that only what a test adds can sign in to.
-fn account() -> Account {
+pub(super) fn account() -> Account {
     Account {
         enabled: true,
         expires_at: None,
@@ -23,13 +28,13 @@ fn account() -> Account {
     }
 }
 
-struct World {
-    view: Arc<Mutex<Arc<View>>>,
-    authenticator: Authenticator,
+pub(super) struct World {
+    pub(super) view: Arc<Mutex<Arc<View>>>,
+    pub(super) authenticator: Authenticator,
 }
 
 impl World {
-    fn with(account: Account) -> Self {
+    pub(super) fn with(account: Account) -> Self {
         let view = Arc::new(Mutex::new(Arc::new(View::default())));
         let source = view.clone();
         let views: ViewSource = Arc::new(move || source.lock().unwrap().clone());
@@ -46,7 +51,7 @@ impl World {
     }
 
     /// Without delays, unless a test asks for them: its clock is the real one.
-    fn settings(&self, settings: Settings) {
+    pub(super) fn settings(&self, settings: Settings) {
         let name = Name::parse("cluster").unwrap();
         let object = Object {
             name: name.clone(),
@@ -60,7 +65,7 @@ impl World {
         *self.view.lock().unwrap() = Arc::new(view);
     }
 
-    fn put(&self, account: Account) {
+    pub(super) fn put(&self, account: Account) {
         let name = Name::parse("alice").unwrap();
         let object = Object {
             name: name.clone(),
@@ -82,7 +87,7 @@ impl World {
     }
 }
 
-fn with_password(password: &str) -> Account {
+pub(super) fn with_password(password: &str) -> Account {
     Account {
         password: Some(hash_password(password).unwrap()),
         ..account()
@@ -201,13 +206,13 @@ fn a_key_lets_in_only_while_it_stands_in_the_account_and_is_fresh() {
     };
     let check = |account: Account, word: Option<&str>| {
         let world = World::with(account);
-        let result = world.authenticator.key("alice", &parsed, HERE);
+        let result = world.authenticator.key("alice", &parsed, &sftp(), HERE);
         match (result, word) {
             (Ok(principal), None) => assert!(matches!(principal.credential, Credential::Key { .. })),
             (Err(refused), Some(word)) => assert!(refused.reason.contains(word), "{word}: {refused}"),
             (result, word) => panic!("{word:?}: {result:?}"),
         }
-        assert!(world.authenticator.key("bob", &parsed, HERE).is_err());
+        assert!(world.authenticator.key("bob", &parsed, &sftp(), HERE).is_err());
     };
     let with = |keys| Account { keys, ..account() };
     check(with(vec![entry(None)]), None);

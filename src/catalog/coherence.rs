@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Mount;
 use super::administrator::Role;
 use super::command::Refusal;
+use super::inherit;
 use super::limits::{BANS_MAX, INHERITED_MAX};
 use super::settings::SETTINGS_NAME;
 use super::view::{Kind, ObjectKey, Shelf, View};
@@ -29,6 +30,13 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
                     return Err(Refusal::InUse { key: key.clone(), by });
                 }
             }
+        }
+    }
+    for (key, _) in touched.iter().filter(|(key, _)| key.kind == Kind::Account) {
+        let account = next.accounts.get(&key.name);
+        if account.is_some_and(|account| !inherit::is_bounded(next, &account.spec)) {
+            let reason = format!("{key} would inherit from more than {INHERITED_MAX} groups or roles; name fewer");
+            return Err(Refusal::Invalid { reason });
         }
     }
     if touched.keys().any(|key| key.kind == Kind::Service) {

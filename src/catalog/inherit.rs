@@ -28,6 +28,16 @@ pub fn roles<'a, 'n>(
     breadth_first(&view.roles, named, |role| &role.roles)
 }
 
+/// Whether an account inherits from no more than may be. A change of a group can still bring one above it: who decides
+/// refuses then.
+pub fn is_bounded(view: &View, account: &Account) -> bool {
+    let Ok(groups) = groups(view, account) else {
+        return false;
+    };
+    let of_groups = groups.iter().flat_map(|group| &group.spec.roles);
+    roles(view, account.roles.iter()).is_ok() && roles(view, of_groups).is_ok()
+}
+
 fn breadth_first<'a, 'n, T>(
     shelf: &'a Shelf<T>,
     named: impl Iterator<Item = &'n Name>,
@@ -57,4 +67,66 @@ fn breadth_first<'a, 'n, T>(
         next += 1;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixMillis;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn view(groups: &[(&str, &[&str])]) -> View {
+        let mut view = View::default();
+        for (group, of) in groups {
+            let spec = Group {
+                groups: of.iter().map(|of| name(of)).collect(),
+                ..Group::default()
+            };
+            let object = Object {
+                name: name(group),
+                spec,
+                revision: 1,
+                changed_by: String::new(),
+                changed_at: UnixMillis(0),
+            };
+            view.groups.insert(name(group), Arc::new(object));
+        }
+        view
+    }
+
+    fn of(names: &[&str]) -> Account {
+        Account {
+            groups: names.iter().map(|group| name(group)).collect(),
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn groups_come_breadth_first_in_the_order_in_which_they_are_named() {
+        let view = view(&[
+            ("a", &["c", "d"]),
+            ("b", &["c", "e"]),
+            ("c", &["a"]),
+            ("d", &[]),
+            ("e", &[]),
+        ]);
+        let found = groups(&view, &of(&["b", "a"])).unwrap();
+        let names: Vec<&str> = found.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c", "e", "d"]);
+        assert!(groups(&view, &of(&[])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn too_many_are_told_from_as_many_as_may_be() {
+        let names: Vec<String> = (0..=INHERITED_MAX).map(|number| format!("g{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let rows: Vec<(&str, &[&str])> = names.iter().map(|name| (*name, &[][..])).collect();
+        let view = view(&rows);
+        assert!(is_bounded(&view, &of(&names[..INHERITED_MAX])));
+        assert!(!is_bounded(&view, &of(&names)));
+    }
 }

@@ -188,10 +188,11 @@ impl View {
     }
 
     /// Why nothing may be done with this view, where a leader was confirmed `age` ago: it is older than the settings
-    /// allow.
-    pub fn stale(&self, age: Duration) -> Option<String> {
+    /// allow. Asks for the age only where they say something.
+    pub fn stale(&self, age: impl FnOnce() -> Duration) -> Option<String> {
         let settings = self.settings.get(super::settings::SETTINGS_NAME)?;
         let max = Duration::from_secs(settings.spec.staleness_max_seconds?.into());
+        let age = age();
         (age > max).then(|| {
             format!(
                 "this node has had no confirmed leader for {} s, over the limit of {} s; use another node",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::edit::{self, ChangeArgs};
 use super::error::CliError;
-use super::limits::NAMED_MAX;
+use super::limits::{NAMED_MAX, OBJECTS_BYTES_MAX, PART};
 use super::noun::Run;
 use super::{Context, input, plan};
 
@@ -22,9 +22,14 @@ pub struct ApplyArgs {
     /// Show what would be changed, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Send many objects as several changes, one after the other; if one is refused, those before it stay made
+    #[arg(long, conflicts_with_all = ["dry_run", "request_id"])]
+    in_parts: bool,
     #[command(flatten)]
     change: ChangeArgs,
 }
+
+const PATH: &str = "/api/v1/apply";
 
 /// What a file asks for.
 #[derive(Debug, Default, PartialEq)]
@@ -36,19 +41,44 @@ struct Asked {
 
 impl Run for ApplyArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
-        let asked = Asked::read(&input::text(&self.file)?).map_err(|error| CliError {
+        let asked = Asked::read(&input::text_up_to(&self.file, OBJECTS_BYTES_MAX)?).map_err(|error| CliError {
             message: format!("{}: {}", self.file.display(), error.message),
             ..error
         })?;
         let body = json!({ "objects": asked.objects, "deletes": asked.deletes, "expected": asked.expected });
         if self.dry_run {
-            return plan::of(context, "/api/v1/apply", &body).await;
+            return plan::show(context.format, &plan::of(context, PATH, &body).await?);
         }
-        let path = edit::with_query("/api/v1/apply", &self.change.query());
+        if self.in_parts && asked.objects.len() > PART {
+            return parts(context, &asked, &self.change).await;
+        }
+        let path = edit::with_query(PATH, &self.change.query());
         let headers = [self.change.request()?];
         let answer = context.client.send(Method::POST, &path, &headers, Some(&body)).await?;
         edit::done(context, &asked.sentence(), &answer.body)
     }
+}
+
+/// Applies the objects in portions, in their order; then the deletes.
+async fn parts(context: &Context, asked: &Asked, change: &ChangeArgs) -> Result<(), CliError> {
+    if !asked.expected.is_empty() {
+        return Err(CliError::usage("`expected` holds for one change; leave out --in-parts"));
+    }
+    let path = edit::with_query(PATH, &change.query());
+    let empty: &[Value] = &[];
+    let puts = asked.objects.chunks(PART).map(|part| (part, empty));
+    let deletes = asked.deletes.chunks(PART).map(|part| (empty, part));
+    for (objects, deletes) in puts.chain(deletes) {
+        let body = json!({ "objects": objects, "deletes": deletes });
+        let headers = [change.request()?];
+        let answer = context.client.send(Method::POST, &path, &headers, Some(&body)).await?;
+        let sentence = match deletes.len() {
+            0 => format!("{} objects are applied", objects.len()),
+            count => format!("{count} objects are deleted"),
+        };
+        edit::done(context, &sentence, &answer.body)?;
+    }
+    Ok(())
 }
 
 impl Asked {
@@ -91,7 +121,7 @@ impl Asked {
             }
         }
         // Where a list was taken from, and whether it goes on, says nothing about what to make.
-        for said in ["revision", "next"] {
+        for said in ["revision", "left_out", "next"] {
             map.remove(said);
         }
         match map.keys().next() {

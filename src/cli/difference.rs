@@ -1,4 +1,4 @@
-//! What differs between two states of an object, field by field, for people.
+//! What a change does to objects, field by field, for people. What differs, a node says.
 
 use std::collections::BTreeSet;
 
@@ -6,93 +6,85 @@ use serde_json::Value;
 
 use super::output;
 
-/// A field that differs.
-#[derive(Debug, PartialEq)]
-struct Difference {
-    field: String,
-    said: Vec<String>,
-}
-
-/// One object's change: a sentence, then a line for each field. `before` and `after` are whole objects; null where
-/// there is none.
-pub fn told(kind: &str, name: &str, before: &Value, after: &Value) -> String {
-    let done = verb(before, after);
-    let differences = match done {
-        "deleted" => Vec::new(),
-        _ => between(&before["spec"], &after["spec"]),
-    };
-    let width = differences.iter().map(|found| found.field.chars().count()).max();
-    let width = width.unwrap_or_default();
-    let mut text = format!("{kind} `{name}` is {done}\n");
-    for difference in differences {
-        let mut field = difference.field.as_str();
-        for said in difference.said {
-            text += &format!("    {field:<width$}  {said}\n");
-            field = "";
-        }
+/// The change of one object as a node tells it (`kind`, `name`, `action`, `fields`, `secrets_changed`, and where it is
+/// known `after`): a sentence, then a line for each field.
+pub fn told(change: &Value) -> String {
+    let word = |field: &str| change[field].as_str().unwrap_or("?");
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for field in change["fields"].as_array().into_iter().flatten() {
+        let path = field["field"].as_str().unwrap_or("?");
+        let path = path.strip_prefix("spec.").unwrap_or(path);
+        gather(path, &field["before"], &field["after"], &mut rows);
+    }
+    if word("action") == "create" {
+        gather("", &Value::Null, &change["after"]["spec"], &mut rows);
+    }
+    for secret in change["secrets_changed"].as_array().into_iter().flatten() {
+        rows.push((secret.as_str().unwrap_or("?").to_owned(), "(another)".to_owned()));
+    }
+    let width = rows.iter().map(|(field, _)| field.chars().count()).max().unwrap_or(0);
+    let done = done(word("action"));
+    let mut text = format!("{} `{}` is {done}\n", word("kind"), word("name"));
+    let mut last = "";
+    for (field, said) in &rows {
+        let shown = if field == last { "" } else { field.as_str() };
+        text += &format!("    {shown:<width$}  {said}\n");
+        last = field;
     }
     output::clean(&text)
 }
 
-/// What was done: `made`, `changed`, `deleted`, or `unchanged`.
-pub fn verb(before: &Value, after: &Value) -> &'static str {
-    match (before.is_null(), after.is_null()) {
-        (true, _) => "made",
-        (false, true) => "deleted",
-        (false, false) if before["spec"] == after["spec"] => "unchanged",
-        (false, false) => "changed",
+/// The changes of a plan, and how many objects stay as they are.
+pub fn all_told(plan: &Value) -> String {
+    let changes = plan["changes"].as_array().map_or(&[][..], Vec::as_slice);
+    let (same, differ): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change["action"] == "unchanged");
+    let mut text: String = differ.into_iter().map(told).collect();
+    match (text.is_empty(), same.len()) {
+        (true, _) => text.push_str("Nothing differs.\n"),
+        (false, 0) => {}
+        (false, same) => text.push_str(&format!("{same} more stay as they are.\n")),
+    }
+    text
+}
+
+/// An action as a participle.
+pub fn done(action: &str) -> &str {
+    match action {
+        "create" => "made",
+        "update" => "changed",
+        "delete" => "deleted",
+        other => other,
     }
 }
 
-/// The names of the fields that differ.
-pub fn fields(before: &Value, after: &Value) -> Vec<String> {
-    let differences = between(&before["spec"], &after["spec"]);
-    differences.into_iter().map(|found| found.field).collect()
-}
-
-fn between(before: &Value, after: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    gather("", before, after, &mut found);
-    found
-}
-
-fn gather(field: &str, before: &Value, after: &Value, found: &mut Vec<Difference>) {
+fn gather(field: &str, before: &Value, after: &Value, rows: &mut Vec<(String, String)>) {
     if before == after || (is_nothing(before) && is_nothing(after)) {
         return;
     }
+    let nothing = serde_json::Map::new();
     let said = match (before, after) {
-        (Value::Object(old), Value::Object(new)) => return within(field, old, new, found),
+        (Value::Object(old), Value::Object(new)) => return within(field, old, new, rows),
         // An object that is new is told by its fields.
-        (old, Value::Object(new)) if is_nothing(old) && !new.is_empty() => {
-            return within(field, &serde_json::Map::new(), new, found);
-        }
+        (Value::Null, Value::Object(new)) => return within(field, &nothing, new, rows),
         (Value::Array(old), Value::Array(new)) => listed(old, new),
         (Value::Null, Value::Array(new)) => listed(&[], new),
-        (Value::Array(old), Value::Null) => listed(old, &[]),
         (old, new) if is_nothing(old) => vec![shown(new)],
         (old, new) => vec![format!("{} -> {}", shown(old), shown(new))],
     };
-    let field = field.to_owned();
-    found.push(Difference { field, said });
+    rows.extend(said.into_iter().map(|said| (field.to_owned(), said)));
 }
 
 type Object = serde_json::Map<String, Value>;
 
-fn within(field: &str, old: &Object, new: &Object, found: &mut Vec<Difference>) {
+fn within(field: &str, old: &Object, new: &Object, rows: &mut Vec<(String, String)>) {
     let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
     for name in names {
-        let path = if field.is_empty() {
-            name.clone()
-        } else {
-            format!("{field}.{name}")
+        let path = match field {
+            "" => name.clone(),
+            field => format!("{field}.{name}"),
         };
-        let null = Value::Null;
-        gather(
-            &path,
-            old.get(name).unwrap_or(&null),
-            new.get(name).unwrap_or(&null),
-            found,
-        );
+        let of = |object: &Object| object.get(name).cloned().unwrap_or_default();
+        gather(&path, &of(old), &of(new), rows);
     }
 }
 
@@ -114,7 +106,6 @@ fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(values) => values.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
         Value::String(text) => text.is_empty(),
         _ => false,
     }
@@ -134,42 +125,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_field_by_field() {
-        let before = json!({ "spec": {
-            "enabled": true, "groups": ["a", "b"], "home": { "storage": "s", "folder": "/x" }, "banner": "", "mounts": [],
-            "keys": [{ "key": 1 }], "expires_at": null,
-        } });
-        let after = json!({ "spec": {
-            "enabled": false, "groups": ["b", "c"], "home": { "storage": "s", "folder": "/y" }, "banner": "hi", "mounts": [],
-            "keys": [], "expires_at": "2027-01-31T12:00:00.000Z", "restrictions": { "hours": [] },
-        } });
+    fn a_change_is_told_field_by_field_and_a_secret_only_as_another() {
+        let change = json!({
+            "kind": "account", "name": "alice", "action": "update",
+            "fields": [
+                { "field": "spec.enabled", "before": true, "after": false },
+                { "field": "spec.groups", "before": ["a", "b"], "after": ["b", "c"] },
+                { "field": "spec.home", "before": null, "after": { "storage": "s", "folder": "/y" } },
+                { "field": "spec.keys", "before": [{ "key": 1 }], "after": [] },
+                { "field": "spec.expires_at", "before": null, "after": "2027-01-31T12:00:00.000Z" },
+                { "field": "spec.sources", "before": [1, 2], "after": [2, 1] },
+            ],
+            "secrets_changed": ["password"],
+        });
         assert_eq!(
-            told("account", "alice", &before, &after),
+            told(&change),
             "account `alice` is changed\n    \
-             banner       hi\n    \
-             enabled      yes -> no\n    \
-             expires_at   2027-01-31 12:00:00 UTC\n    \
-             groups       - a\n                 \
+             enabled       yes -> no\n    \
+             groups        - a\n                  \
              + c\n    \
-             home.folder  /x -> /y\n    \
-             keys         - {\"key\":1}\n"
+             home.folder   /y\n    \
+             home.storage  s\n    \
+             keys          - {\"key\":1}\n    \
+             expires_at    2027-01-31 12:00:00 UTC\n    \
+             sources       1, 2 -> 2, 1\n    \
+             password      (another)\n"
         );
     }
 
     #[test]
-    fn what_was_made_or_deleted_is_said_so() {
-        let object = json!({ "spec": { "home": { "storage": "s" }, "enabled": true } });
+    fn a_plan_tells_what_is_made_and_deleted_and_counts_the_rest() {
+        let made = json!({ "kind": "group", "name": "g", "action": "create", "after": { "spec": { "mounts": [], "roles": ["r"] } } });
+        let gone = json!({ "kind": "group", "name": "x\u{1b}", "action": "delete" });
+        let same = json!({ "kind": "group", "name": "s", "action": "unchanged" });
         assert_eq!(
-            told("account", "a", &Value::Null, &object),
-            "account `a` is made\n    enabled       yes\n    home.storage  s\n"
+            all_told(&json!({ "changes": [made, gone, same.clone()] })),
+            "group `g` is made\n    roles  + r\ngroup `x\u{FFFD}` is deleted\n1 more stay as they are.\n"
         );
-        assert_eq!(
-            told("account", "a\u{1b}", &object, &Value::Null),
-            "account `a\u{FFFD}` is deleted\n"
-        );
-        assert_eq!(told("account", "a", &object, &object), "account `a` is unchanged\n");
-        let (first, second) = (json!({ "spec": { "l": [1, 2] } }), json!({ "spec": { "l": [2, 1] } }));
-        assert!(told("k", "a", &first, &second).contains("1, 2 -> 2, 1"));
-        assert_eq!(fields(&first, &second), ["l"]);
+        assert_eq!(all_told(&json!({ "changes": [same] })), "Nothing differs.\n");
     }
 }

@@ -190,9 +190,14 @@ async fn send(
 pub fn done(context: &Context, sentence: &str, answer: &Value) -> Result<(), CliError> {
     let revision = answer["revision"].as_u64().unwrap_or_default();
     // A secret goes to standard output first, before anything else can fail.
+    let several = answer["secrets"].as_array().is_some_and(|made| made.len() > 1);
     for made in answer["secrets"].as_array().into_iter().flatten() {
         if context.format == Format::Table {
             match made["secret"].as_str() {
+                Some(secret) if several => {
+                    let name = output::word(&made["name"]);
+                    output::emit(&format!("{name}  {secret}\n"))?;
+                }
                 Some(secret) => output::emit(&format!("{secret}\n"))?,
                 None => output::emit("(the secret was shown when it was made)\n")?,
             }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::error::CliError;
 use super::input;
-use super::noun::{Fields, Given, NoMore, Noun, put};
+use super::noun::{Fields, Given, Noun, Set, Settable, put};
 use super::output::Column;
+use crate::admin::border::HostKeyAlgorithm;
 use crate::catalog::Kind;
 
 /// A host key.
@@ -31,14 +33,37 @@ impl Noun for HostKey {
         ("REVISION", "revision"),
     ];
     type Make = HostKeyArgs;
-    type Own = NoMore;
+    type Own = Set<Self>;
+}
+
+impl Settable for HostKey {
+    const SET: &'static str = "Show a host key with a certificate, or without";
+    type Change = CertificateArgs;
+}
+
+/// What can be set of a host key.
+#[derive(Debug, Args)]
+pub struct CertificateArgs {
+    /// A file with its host certificate, as ssh-keygen -h made it; `none` for no certificate any more
+    #[arg(long, value_name = "FILE", required = true)]
+    certificate_file: PathBuf,
+}
+
+impl Given for CertificateArgs {
+    fn given(self, _whose: &str) -> Result<Fields, CliError> {
+        let certificate = match self.certificate_file.to_str() {
+            Some("none") => Value::Null,
+            _ => input::text(&self.certificate_file)?.trim().into(),
+        };
+        Ok(Fields::from_iter([("certificate".to_owned(), certificate)]))
+    }
 }
 
 /// Options of a new host key.
 #[derive(Debug, Args)]
 pub struct HostKeyArgs {
     /// Which kind to make
-    #[arg(long, default_value = "ed25519", value_parser = ["ed25519", "rsa-3072"], conflicts_with = "private_file")]
+    #[arg(long, default_value = "ed25519", value_parser = HostKeyAlgorithm::WORDS, conflicts_with = "private_file")]
     algorithm: String,
     /// Take over this private key (PEM, without a passphrase), so that clients see no change
     #[arg(long, value_name = "FILE")]

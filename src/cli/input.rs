@@ -112,21 +112,23 @@ pub fn join_token(stdin: bool, file: Option<&Path>) -> Result<Zeroizing<String>,
 
 /// A text file; `-` is standard input.
 pub fn text(path: &Path) -> Result<String, CliError> {
+    text_up_to(path, FILE_BYTES_MAX)
+}
+
+/// The same, of at most `bytes_max` bytes.
+pub fn text_up_to(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let failed = |error: std::io::Error| CliError::failed(format!("cannot read {}", path.display())).because(error);
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        std::io::stdin()
-            .lock()
-            .take(FILE_BYTES_MAX + 1)
-            .read_to_string(&mut text)
+        std::io::stdin().lock().take(bytes_max + 1).read_to_string(&mut text)
     } else {
         let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)
+        file.take(bytes_max + 1).read_to_string(&mut text)
     };
     let bytes = read.map_err(failed)?;
-    if bytes as u64 > FILE_BYTES_MAX {
+    if bytes as u64 > bytes_max {
         return Err(CliError::failed(format!(
-            "{} is over the limit of {FILE_BYTES_MAX} bytes",
+            "{} is over the limit of {bytes_max} bytes",
             path.display()
         )));
     }

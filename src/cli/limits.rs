@@ -25,11 +25,17 @@ pub const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
 pub const STALE_TRIES_MAX: usize = 5;
 /// Objects asked for at a time.
 pub const PAGE: usize = 1_000;
+/// Objects of one revision asked for at a time: each comes before and after.
+pub const HISTORY_PAGE: usize = 200;
+/// Objects that `apply --in-parts` sends at a time.
+pub const PART: usize = 500;
 /// Pages of one list.
 pub const PAGES_MAX: usize = 10_000;
 
 /// The most that is read of a file or of standard input, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The most that is read of a file of objects, in bytes.
+pub const OBJECTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The longest secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Objects of one change that are named one by one when it is told.

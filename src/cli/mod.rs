@@ -16,9 +16,11 @@ mod demo;
 mod difference;
 mod edit;
 pub mod error;
+mod export;
 mod get;
 mod grant;
 mod group;
+mod history;
 mod host_key;
 mod init;
 mod input;
@@ -36,8 +38,10 @@ mod profile_store;
 mod read;
 mod restriction;
 mod role;
+mod rollback;
 mod serve;
 mod service;
+mod service_ssh;
 mod session;
 mod settings;
 mod status;
@@ -160,6 +164,30 @@ Examples:
 
 With json, each change is one line. A watch that breaks goes on at the next server.")]
     Watch(watch::WatchArgs),
+    /// Print the whole catalog as a file for `argosy apply`
+    #[command(after_help = "\
+Examples:
+  argosy export > catalog.yaml
+  argosy export --with-credentials --file catalog.yaml
+  argosy apply -f catalog.yaml --in-parts         on another cluster")]
+    Export(export::ExportArgs),
+    /// Show who changed what, when and from where
+    #[command(after_help = "\
+Examples:
+  argosy history --kind account --name 'a*'
+  argosy history 120                              what revision 120 changed, before and after")]
+    History(history::HistoryArgs),
+    /// Show what differs in an object between two revisions, or since one
+    #[command(after_help = "Example:\n  argosy diff account alice 120")]
+    Diff(history::DiffArgs),
+    /// Make objects what they were after a revision, as one more change
+    #[command(after_help = "\
+Examples:
+  argosy rollback 120 --dry-run
+  argosy rollback 120 --object account/alice --object group/partners
+
+Passwords, keys, tokens, bans and switches stay as they are unless --with-credentials is given.")]
+    Rollback(rollback::RollbackArgs),
     /// Print the description of the admin API (OpenAPI), for tools
     Openapi,
     /// Clusters by a name: servers, authority and token, for use from elsewhere
@@ -256,6 +284,10 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Node(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Apply(args) => args.run(context).await,
+        Command::Export(args) => args.run(context).await,
+        Command::History(args) => args.run(context).await,
+        Command::Diff(args) => args.run(context).await,
+        Command::Rollback(args) => args.run(context).await,
         Command::Openapi => openapi::run(context).await,
         Command::Watch(args) => args.run(context).await,
         Command::Get(args) => args.run(context).await,

@@ -34,18 +34,18 @@ pub fn rows(format: Format, columns: &[Column], rows: &[Value], whole: &Value) -
 
 /// Writes one value; as a table, a line each for its fields.
 pub fn value(format: Format, value: &Value) -> Result<(), CliError> {
+    emit(&written(format, value)?)
+}
+
+/// One value as text.
+pub fn written(format: Format, value: &Value) -> Result<String, CliError> {
     match format {
-        Format::Table => emit(&details(value)),
-        Format::Json => {
-            let text = serde_json::to_string_pretty(value)
-                .map_err(|error| CliError::failed("the answer cannot be written as JSON").because(error))?;
-            emit(&format!("{text}\n"))
-        }
-        Format::Yaml => {
-            let text = serde_yaml_ng::to_string(value)
-                .map_err(|error| CliError::failed("the answer cannot be written as YAML").because(error))?;
-            emit(&text)
-        }
+        Format::Table => Ok(details(value)),
+        Format::Json => serde_json::to_string_pretty(value)
+            .map(|text| text + "\n")
+            .map_err(|error| CliError::failed("the answer cannot be written as JSON").because(error)),
+        Format::Yaml => serde_yaml_ng::to_string(value)
+            .map_err(|error| CliError::failed("the answer cannot be written as YAML").because(error)),
     }
 }
 

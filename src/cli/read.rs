@@ -77,21 +77,88 @@ pub async fn get(context: &Context, kind: Kind, name: &str) -> Result<Reply, Cli
 
 /// All objects of a kind that are asked for.
 pub async fn all(context: &Context, kind: Kind, asked: &ListArgs) -> Result<Vec<Value>, CliError> {
-    let mut objects = Vec::new();
-    let mut query = asked.query();
-    query.push(format!("limit={}", limits::PAGE));
+    let path = format!("/api/v1/{}", kind.word());
+    let (objects, _) = pages(context, &path, asked.query(), "objects").await?;
+    Ok(objects)
+}
+
+/// The rows named `field` of all pages at `path`, and the last page.
+pub async fn pages(
+    context: &Context,
+    path: &str,
+    query: Vec<String>,
+    field: &str,
+) -> Result<(Vec<Value>, Value), CliError> {
+    pages_of(context, path, query, field, limits::PAGE).await
+}
+
+/// The same by pages of `size` rows.
+pub async fn pages_of(
+    context: &Context,
+    path: &str,
+    query: Vec<String>,
+    field: &str,
+    size: usize,
+) -> Result<(Vec<Value>, Value), CliError> {
+    let mut rows = Vec::new();
+    let mut last = Value::Null;
+    each_page(context, path, query, size, |mut page| {
+        if let Value::Array(found) = page[field].take() {
+            rows.extend(found);
+        }
+        last = page;
+        true
+    })
+    .await?;
+    Ok((rows, last))
+}
+
+/// The first `most` rows named `field` at `path`.
+pub async fn newest(
+    context: &Context,
+    path: &str,
+    query: Vec<String>,
+    field: &str,
+    most: usize,
+) -> Result<Vec<Value>, CliError> {
+    let mut rows = Vec::new();
+    each_page(context, path, query, most.min(limits::PAGE), |mut page| {
+        if let Value::Array(found) = page[field].take() {
+            rows.extend(found);
+        }
+        rows.len() < most
+    })
+    .await?;
+    rows.truncate(most);
+    Ok(rows)
+}
+
+/// Reads page after page of `size` rows at `path`, as long as `take` wants more.
+pub async fn each_page(
+    context: &Context,
+    path: &str,
+    mut query: Vec<String>,
+    size: usize,
+    mut take: impl FnMut(Value) -> bool,
+) -> Result<(), CliError> {
+    query.push(format!("limit={size}"));
     let begin = query.len();
     for _ in 0..limits::PAGES_MAX {
-        let path = with_query(&format!("/api/v1/{}", kind.word()), &query);
-        let reply = context.client.get(&path).await?;
-        objects.extend(reply.body["objects"].as_array().cloned().unwrap_or_default());
+        let page = context.client.get(&with_query(path, &query)).await?.body;
         query.truncate(begin);
-        match reply.body["next"].as_str() {
-            Some(next) => query.push(format!("after={}", encoded(next))),
-            None => return Ok(objects),
+        match &page["next"] {
+            Value::Null => {
+                take(page);
+                return Ok(());
+            }
+            Value::String(next) => query.push(format!("after={}", encoded(next))),
+            next => query.push(format!("after={next}")),
+        }
+        if !take(page) {
+            return Ok(());
         }
     }
-    Err(CliError::failed("the list does not end"))
+    Err(CliError::failed(format!("the list at {path} does not end")))
 }
 
 /// Lists the objects of a kind that are asked for.

@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::error::CliError;
-use super::noun::{Fields, Given, Noun, SetAndSwitch, Settable, Switched, put};
+use super::edit::WriteArgs;
+use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use super::restriction::RestrictionArgs;
+use super::service_ssh::SshArgs;
 use super::{edit, input, read};
 use crate::catalog::Kind;
 
@@ -34,7 +36,7 @@ impl Noun for Service {
         ("REVISION", "revision"),
     ];
     type Make = ServiceArgs;
-    type Own = SetAndSwitch<Self>;
+    type Own = ServiceOwn;
 
     async fn complete(context: &Context, spec: &mut Fields) -> Result<(), CliError> {
         if !spec.contains_key("port") {
@@ -57,6 +59,80 @@ impl Settable for Service {
 impl Switched for Service {
     const ENABLE: &'static str = "Open the port again";
     const DISABLE: &'static str = "Close the port on every node, and the sessions that came in by it";
+}
+
+/// What only services can do.
+#[derive(Debug, Subcommand)]
+pub enum ServiceOwn {
+    #[command(flatten)]
+    Common(SetAndSwitch<Service>),
+    /// Say what differs on one node: its address, its port, its balancers, or that it is off there
+    #[command(
+        display_order = 7,
+        after_help = "Example:\n  argosy service override sftp n2 --port 2222\n  argosy service override sftp n2 --clear"
+    )]
+    Override {
+        #[command(flatten)]
+        one: One<Service>,
+        /// The node's name
+        #[arg(value_parser = edit::name)]
+        node: String,
+        #[command(flatten)]
+        differs: OverrideArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+}
+
+/// What can differ on a node.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct OverrideArgs {
+    /// Listen on this address there
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<IpAddr>,
+    /// Listen on this port there
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Whether it is on there (true or false)
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    /// A balancer's network there; can be repeated; `none` for none
+    #[arg(long, value_name = "NETWORK")]
+    proxy_network: Vec<String>,
+    /// Nothing differs there any more
+    #[arg(long, conflicts_with_all = ["address", "port", "enabled", "proxy_network"])]
+    clear: bool,
+}
+
+impl OverrideArgs {
+    fn patch(self, node: String) -> Fields {
+        let mut differs = Fields::new();
+        put(&mut differs, "address", self.address.map(|address| json!(address)));
+        put(&mut differs, "port", self.port);
+        put(&mut differs, "enabled", self.enabled);
+        put(&mut differs, "proxy_networks", input::listed(&self.proxy_network));
+        let differs = if self.clear { Value::Null } else { differs.into() };
+        let nodes = Fields::from_iter([(node, differs)]);
+        Fields::from_iter([("nodes".to_owned(), nodes.into())])
+    }
+}
+
+impl Run for ServiceOwn {
+    async fn run(self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Common(command) => command.run(context).await,
+            Self::Override {
+                one,
+                node,
+                differs,
+                write,
+            } => {
+                let said = format!("has another override for node `{node}`");
+                noun::patch::<Service>(context, &one.name, differs.patch(node), &write, &said).await
+            }
+        }
+    }
 }
 
 /// What can be set of a service.
@@ -120,6 +196,8 @@ pub struct ServiceArgs {
     #[arg(long = "user-authority", value_name = "NAME")]
     user_authorities: Vec<String>,
     #[command(flatten)]
+    ssh: SshArgs,
+    #[command(flatten)]
     restrictions: RestrictionArgs,
 }
 
@@ -152,6 +230,7 @@ impl Given for ServiceArgs {
         put(&mut fields, "accounts", input::listed(&self.accounts));
         put(&mut fields, "groups", input::listed(&self.groups));
         put(&mut fields, "user_authorities", input::listed(&self.user_authorities));
+        fields.extend(self.ssh.given(whose)?);
         fields.extend(self.restrictions.given(whose)?);
         Ok(fields)
     }

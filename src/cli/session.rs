@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use http::Method;
 
-use super::Context;
 use super::client::encoded;
 use super::edit;
 use super::error::{CliError, Exit};
 use super::noun::Run;
 use super::output::{self, Column};
+use super::{Context, read};
 use crate::ids::SessionId;
 
 const COLUMNS: &[Column] = &[
@@ -30,6 +30,15 @@ pub enum SessionCommand {
         /// Only this account's
         #[arg(long, value_name = "NAME", value_parser = edit::name)]
         account: Option<String>,
+        /// Only this service's
+        #[arg(long, value_name = "NAME", value_parser = edit::name)]
+        service: Option<String>,
+        /// Only this protocol's, such as sftp
+        #[arg(long, value_name = "PROTOCOL")]
+        protocol: Option<String>,
+        /// Only on this node
+        #[arg(long, value_name = "NODE")]
+        node: Option<String>,
     },
     /// Close a session, on whichever node it is; the account may sign in again
     Close {
@@ -46,12 +55,26 @@ fn id(text: &str) -> Result<String, String> {
 impl Run for SessionCommand {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::List { account } => {
-                let query = account.map(|account| format!("?account={}", encoded(&account)));
-                let path = format!("/api/v1/session{}", query.unwrap_or_default());
-                let answer = context.client.get(&path).await?.body;
-                let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
-                output::rows(context.format, COLUMNS, sessions, &answer)?;
+            Self::List {
+                account,
+                service,
+                protocol,
+                node,
+            } => {
+                let asked = [
+                    ("account", account),
+                    ("service", service),
+                    ("protocol", protocol),
+                    ("node", node),
+                ];
+                let query = asked.into_iter().filter_map(|(name, value)| {
+                    let value = value?;
+                    Some(format!("{name}={}", encoded(&value)))
+                });
+                let (sessions, mut answer) =
+                    read::pages(context, "/api/v1/session", query.collect(), "sessions").await?;
+                answer["sessions"] = sessions.as_slice().into();
+                output::rows(context.format, COLUMNS, &sessions, &answer)?;
                 let silent: Vec<_> = answer["unreachable"]
                     .as_array()
                     .into_iter()

@@ -3,7 +3,7 @@
 //! | Setting | Default | Why |
 //! |---|---|---|
 //! | key exchange | `mlkem768x25519-sha256`, then `curve25519-sha256` | recorded traffic stays closed to a later quantum computer; every client of the last ten years has the second |
-//! | host key | Ed25519 | small, fast, no bad random number can leak it; RSA can be added for old clients |
+//! | host key | Ed25519 | small, fast, no bad random number can leak it; RSA and ECDSA can be added for old clients |
 //! | password hash | argon2id, 19 MiB, 2 passes | the figures that OWASP recommends; a login costs tens of milliseconds of one core |
 //! | login grace | 60 s | a person types a password in that time; a silent peer does not hold a place for longer |
 //! | tries per connection | 6 | a client offers several keys before it asks for a password |

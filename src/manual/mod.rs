@@ -1,8 +1,10 @@
 //! The manual: what the product promises and why its defaults are as they are, beside the code that keeps them.
 
+pub mod access;
 pub mod connections;
 pub mod consistency;
 pub mod defaults;
 pub mod glossary;
+pub mod ssh;
 pub mod threats;
 pub mod upgrades;

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use russh::keys::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::limits;
-use crate::catalog::View;
+use crate::auth::HostIdentity;
+use crate::catalog::{HostKey, View};
 use crate::ids::Name;
 
 /// Opens what the cluster has sealed: context and sealed bytes to secret, or why not.
@@ -18,7 +18,7 @@ pub type Unseal = Arc<
 >;
 
 /// Host keys in use, by name.
-pub type Opened = BTreeMap<Name, Arc<PrivateKey>>;
+pub type Opened = BTreeMap<Name, Arc<HostIdentity>>;
 
 /// The context under which a host key is sealed.
 pub fn context(name: &Name) -> Vec<u8> {
@@ -57,7 +57,7 @@ impl HostKeys {
             if self.revisions.get(name) == Some(&object.revision) {
                 continue;
             }
-            match self.open(name, &object.spec.sealed_private).await {
+            match self.open(name, &object.spec).await {
                 Ok(key) => {
                     self.opened.insert(name.clone(), Arc::new(key));
                     self.revisions.insert(name.clone(), object.revision);
@@ -71,8 +71,8 @@ impl HostKeys {
         failures
     }
 
-    async fn open(&self, name: &Name, sealed: &[u8]) -> Result<PrivateKey, String> {
-        let opening = (self.unseal)(context(name), sealed.to_vec());
+    async fn open(&self, name: &Name, key: &HostKey) -> Result<HostIdentity, String> {
+        let opening = (self.unseal)(context(name), key.sealed_private.clone());
         let secret = match tokio::time::timeout(limits::UNSEAL_WAIT, opening).await {
             Ok(opened) => opened?,
             Err(_) => {
@@ -83,6 +83,6 @@ impl HostKeys {
             }
         };
         let text = std::str::from_utf8(&secret).map_err(|_| "the opened key is no text".to_owned())?;
-        PrivateKey::from_openssh(text).map_err(|error| format!("the opened key is no OpenSSH private key: {error}"))
+        HostIdentity::parse(text, key.certificate.as_deref()).map_err(|reason| format!("the opened key {reason}"))
     }
 }

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
-use russh::keys::PrivateKey;
 
 use super::host_keys::Opened;
 use super::limits;
+use crate::auth::HostIdentity;
 use crate::catalog::View;
 use crate::events::{Event, Journal};
 use crate::ids::Name;
 use crate::listener::Remaining;
 
 /// A service's host keys as they are now; read at each new connection.
-pub type HostKeySource = Arc<ArcSwap<Vec<PrivateKey>>>;
+pub type HostKeySource = Arc<ArcSwap<Vec<Arc<HostIdentity>>>>;
 
 /// Opens a port for a service.
 pub trait Opener: Send + Sync {
@@ -40,7 +40,7 @@ pub trait OpenPort: Send {
 struct Port {
     address: SocketAddr,
     keys: HostKeySource,
-    shown: Vec<Arc<PrivateKey>>,
+    shown: Vec<Arc<HostIdentity>>,
     open: Box<dyn OpenPort>,
 }
 
@@ -134,7 +134,7 @@ impl Ports {
         }
     }
 
-    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, (SocketAddr, Vec<Arc<PrivateKey>>)> {
+    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, (SocketAddr, Vec<Arc<HostIdentity>>)> {
         let mut wanted = BTreeMap::new();
         for (name, object) in &view.services {
             let Some(address) = object.spec.endpoint(&self.node, self.service_address) else {
@@ -158,7 +158,7 @@ impl Ports {
         wanted
     }
 
-    async fn open(&mut self, name: Name, address: SocketAddr, keys: Vec<Arc<PrivateKey>>) {
+    async fn open(&mut self, name: Name, address: SocketAddr, keys: Vec<Arc<HostIdentity>>) {
         let source: HostKeySource = Arc::new(ArcSwap::from_pointee(Vec::new()));
         match self.opener.open(name.clone(), address, source.clone()).await {
             Ok(open) => {
@@ -212,11 +212,10 @@ impl Ports {
 
 impl Port {
     /// Shows these keys to connections from now on; no key at all keeps the former ones.
-    fn show(&mut self, keys: Vec<Arc<PrivateKey>>) {
+    fn show(&mut self, keys: Vec<Arc<HostIdentity>>) {
         let same = keys.len() == self.shown.len() && keys.iter().zip(&self.shown).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same && !keys.is_empty() {
-            self.keys
-                .store(Arc::new(keys.iter().map(|key| PrivateKey::clone(key)).collect()));
+            self.keys.store(Arc::new(keys.clone()));
             self.shown = keys;
         }
     }
@@ -290,9 +289,9 @@ mod tests {
         view
     }
 
-    fn key(seed: u8) -> Arc<PrivateKey> {
+    fn key(seed: u8) -> Arc<HostIdentity> {
         let pair = russh::keys::ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]);
-        Arc::new(PrivateKey::from(pair))
+        Arc::new(HostIdentity::plain(pair.into()))
     }
 
     #[tokio::test]
@@ -313,9 +312,8 @@ mod tests {
         let before = world.open.lock().unwrap()[&at(22)].load_full();
         let rotated: Opened = [(main.clone(), key(2))].into();
         ports.pass(&first, &rotated).await;
-        assert_ne!(
-            world.open.lock().unwrap()[&at(22)].load()[0],
-            before[0],
+        assert!(
+            !Arc::ptr_eq(&world.open.lock().unwrap()[&at(22)].load()[0], &before[0]),
             "a new key is shown on the same port"
         );
 

@@ -147,6 +147,7 @@ impl OpenFile {
         let chunk = Self::run(source, move |source| source.read_rest(from, chunk, 0)).await?;
         let moved = chunk.len() as u64;
         if moved > 0 {
+            target.check_write(at, chunk.len())?;
             Self::run(target, move |target| target.write(at, chunk.as_ref())).await?;
         }
         Ok(moved)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cached;
 use super::file::Core;
+use super::local;
 use super::pace::Direction;
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, Chunk, VfsError};
@@ -76,6 +78,9 @@ impl OpenFile {
     pub async fn attributes(&self) -> Result<Attributes, VfsError> {
         let core = self.core()?;
         core.asker.session.check().map_err(VfsError::Revoked)?;
+        if local::answers_from_memory(&*core.fd) {
+            return core.attributes();
+        }
         Self::run(core, Core::attributes).await
     }
 
@@ -101,6 +106,9 @@ impl OpenFile {
         let Some(core) = self.core.take() else {
             return Err(VfsError::NotFound);
         };
+        if cached::ends_at_once(&core) {
+            return core.commit();
+        }
         // The core's last hold must end on the pool even when nobody waits for the answer.
         let pool = core.asker.inner.pool(&core.place.storage.name);
         pool.run(move || core.commit()).await

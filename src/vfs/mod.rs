@@ -18,6 +18,7 @@
 //! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
 
 mod buffers;
+mod cached;
 mod change;
 mod contents;
 mod file;
@@ -60,7 +61,7 @@ use local::Faults;
 use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
-use slots::Slots;
+use slots::{OpenSlot, Slots};
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
@@ -96,7 +97,7 @@ struct Inner {
 impl Inner {
     /// Refuses what would be done by a view that is older than the settings allow.
     fn fresh(&self, view: &View) -> Result<(), VfsError> {
-        let stale = self.confirmed.get().and_then(|confirmed| view.stale(confirmed()));
+        let stale = self.confirmed.get().and_then(|confirmed| view.stale(|| confirmed()));
         stale.map_or(Ok(()), |reason| Err(VfsError::Stale(reason)))
     }
 
@@ -110,7 +111,7 @@ impl Inner {
 /// A folder being read; memory does not grow with the folder.
 pub struct Listing {
     asker: Asker,
-    storage: Option<Name>,
+    storage: Option<(Name, OpenSlot)>,
     reader: Arc<Mutex<Reader>>,
 }
 
@@ -130,7 +131,7 @@ impl Vfs {
                 life: staged::random_bits().unwrap_or_default(),
                 pools: Mutex::default(),
                 held: Held::default(),
-                slots: Arc::default(),
+                slots: Slots::of_process(),
                 health: Health::default(),
                 faults,
                 buffers: Arc::default(),
@@ -169,6 +170,9 @@ impl Vfs {
             };
         };
         asker.may_look(path)?;
+        if let Some(seen) = cached::spot(&asker, &place).and_then(|spot| spot.seen) {
+            return Ok(seen.state.attributes);
+        }
         let job_place = place.clone();
         asker
             .run(&place, move |asker| change::attributes(asker, job_place, follow))
@@ -195,9 +199,10 @@ impl Vfs {
             };
         };
         asker.may(Operation::List, path)?;
+        let slot = asker.inner.slots.take(asker.session.id)?;
         let job_place = place.clone();
         let reader = asker.run(&place, move |asker| Reader::open(asker, job_place)).await?;
-        Ok(listing(Some(place.storage.name.clone()), reader))
+        Ok(listing(Some((place.storage.name.clone(), slot)), reader))
     }
 
     /// Opens or makes a file. A new or emptied file is staged and published by [`OpenFile::commit`]; an existing one
@@ -230,6 +235,11 @@ impl Vfs {
             asker.may(Operation::Read, path)?;
         }
         let slot = asker.inner.slots.take(asker.session.id)?;
+        if options.only_reads()
+            && let Some(spot) = cached::spot(asker, &place)
+        {
+            return open::found(asker, spot, options, slot).map(OpenFile::new);
+        }
         let options = options.clone();
         let job_place = place.clone();
         let core = asker
@@ -467,7 +477,7 @@ impl Listing {
             reader.next(&asker, max)
         };
         match &self.storage {
-            Some(storage) => self.asker.inner.pool(storage).run(job).await,
+            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
             None => job(),
         }
     }

@@ -58,6 +58,15 @@ pub(super) fn open(asker: &Asker, place: Place, options: &OpenOptions, slot: Ope
     }
 }
 
+/// Opens what was found at a place, to read; from memory, on the caller's thread.
+pub(super) fn found(asker: &Asker, spot: Spot, options: &OpenOptions, slot: OpenSlot) -> Result<Core, VfsError> {
+    match spot.seen()?.state.attributes.file_type {
+        FileType::File => Opening { asker, options, slot }.in_place(spot),
+        FileType::Folder => Err(VfsError::IsFolder),
+        FileType::Link | FileType::Other => Err(VfsError::Unsupported("it is neither file nor folder".to_owned())),
+    }
+}
+
 struct Opening<'a> {
     asker: &'a Asker,
     options: &'a OpenOptions,

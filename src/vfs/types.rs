@@ -71,6 +71,14 @@ pub struct OpenOptions {
     pub mode: Option<u32>,
 }
 
+impl OpenOptions {
+    /// An existing file is read and nothing else.
+    pub(super) fn only_reads(&self) -> bool {
+        let others = [self.write, self.append, self.create, self.truncate, self.exclusive];
+        self.read && !others.contains(&true)
+    }
+}
+
 /// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

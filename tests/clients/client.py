@@ -98,7 +98,9 @@ def asyncssh_options():
         login_timeout=20,
         connect_timeout=20,
     )
-    if ARGS.get("key"):
+    if ARGS.get("both"):
+        options.update(client_keys=[ARGS["key"]], password=ARGS["password"])
+    elif ARGS.get("key"):
         options.update(client_keys=[ARGS["key"]], preferred_auth="publickey")
     else:
         options.update(password=ARGS["password"], client_keys=None, preferred_auth="password")

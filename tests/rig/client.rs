@@ -48,17 +48,46 @@ impl Login {
             command.env("SSHPASS", &self.account.password).args(["-e", program]);
             command
         };
-        command.args(["-F", "none"]);
+        command.args(self.arguments(program));
+        command
+    }
+
+    /// OpenSSH's `sftp` with options that win over those of [`openssh`](Self::openssh), and the target; with a password
+    /// to type, by `sshpass`.
+    pub fn sftp_with(&self, options: &[&str], password: Option<&str>) -> Command {
+        let mut command = match password {
+            Some(password) => {
+                let mut command = process::command("sshpass");
+                command.env("SSHPASS", password).args(["-e", "sftp", "-q"]);
+                command
+            }
+            None => process::command("sftp"),
+        };
+        for option in options {
+            command.arg("-o").arg(option);
+        }
+        command.args(self.arguments("sftp"));
+        if password.is_none() {
+            command.args(["-b", "-"]);
+        }
+        command.arg(self.target());
+        command
+    }
+
+    /// The arguments that say how to come in.
+    pub fn arguments(&self, program: &str) -> Vec<String> {
         let port = if program == "ssh" || program == "sshfs" {
             "-p"
         } else {
             "-P"
         };
-        command.arg(port).arg(self.server.port().to_string());
-        for option in self.options() {
-            command.arg("-o").arg(option);
-        }
-        command
+        let port = [port.to_owned(), self.server.port().to_string()];
+        let options = self.options().into_iter().flat_map(|option| ["-o".to_owned(), option]);
+        ["-F".to_owned(), "none".to_owned()]
+            .into_iter()
+            .chain(port)
+            .chain(options)
+            .collect()
     }
 
     /// The options of [`openssh`](Self::openssh), each for one `-o`.
@@ -119,12 +148,14 @@ impl Login {
         extra["port"] = json!(self.server.port());
         extra["from"] = json!(self.from);
         extra["account"] = json!(self.account.name);
-        extra["password"] = json!(if self.by_key {
-            None
-        } else {
-            Some(&self.account.password)
-        });
-        extra["key"] = json!(if self.by_key { Some(&self.account.key) } else { None });
+        let password = (!self.by_key).then_some(&self.account.password);
+        let key = self.by_key.then_some(&self.account.key);
+        // A test that proves several things says so itself.
+        for (proof, value) in [("password", json!(password)), ("key", json!(key))] {
+            if extra[proof].is_null() {
+                extra[proof] = value;
+            }
+        }
         extra.to_string()
     }
 

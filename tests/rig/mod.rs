@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod http;
 pub mod limits;
 pub mod process;
+pub mod service;
 pub mod stream;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use account::Account;
 pub use client::Login;
 pub use cluster::{Cluster, shared};
 pub use http::{Answer, Api};
+pub use service::Service;
 
 /// Asks `probe` again and again until it gives something; panics with `what` and its last complaint after `limit`.
 #[track_caller]

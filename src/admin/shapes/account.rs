@@ -10,7 +10,8 @@
 //!  "sources": ["10.0.0.0/8"], "sessions_max": 4, "restrictions": {"upload_bytes_max": 1000000}}
 //! ```
 //!
-//! `password` absent keeps the present one, null removes it; reads answer `password_set` instead.
+//! `password` absent keeps the present one, null removes it; reads answer `password_set` instead. A new one keeps the
+//! settings' rules: a refusal names every rule that it breaks.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +23,7 @@ use super::{Border, Built, moment, mount, restrictions};
 use crate::admin::border::fingerprint;
 use crate::admin::limits::{PRINCIPAL_BYTES_MAX, SESSIONS_LIMIT_MAX};
 use crate::admin::problem::Problem;
-use crate::auth::parse_public_key;
+use crate::auth::parse_users_key;
 use crate::catalog::limits::{KEYS_MAX, MEMBERSHIPS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
 use crate::catalog::{Account, AuthorizedKey, PasswordHash, PasswordState, Spec};
 use crate::ids::Name;
@@ -30,9 +31,10 @@ use crate::ids::Name;
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
     let present = border.view.accounts.get(name).map(|object| &object.spec);
-    let (password, kept) = border.password(fields, present.and_then(|present| present.password.as_ref()))?;
+    let (password, kept) = border.account_password(fields, name, present)?;
     let password_state = password_state(fields, border, present, password.as_ref())?;
-    let keys = fields.list("keys", KEYS_MAX, key)?;
+    let legacy_dsa = border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);
+    let keys = fields.list("keys", KEYS_MAX, |value, path| key(value, path, legacy_dsa))?;
     let mut seen = BTreeSet::new();
     for (at, key) in keys.iter().enumerate() {
         if !seen.insert(&key.key) {
@@ -134,12 +136,11 @@ fn password_state(
         .map(|present| present.password_state.clone())
         .unwrap_or_default();
     if password != before {
-        state.former.splice(0..0, before.cloned());
-        state
-            .former
-            .truncate(border.view.settings().passwords.former_kept as usize);
-        state.changed_at = password.map(|_| border.now);
-        state.must_change = false;
+        let kept = border.view.settings().passwords.former_kept;
+        state = state.renewed(before, border.now, kept);
+        if password.is_none() {
+            state.changed_at = None;
+        }
     }
     if let Some(must_change) = fields.take("password_must_change")? {
         state.must_change = must_change;
@@ -160,7 +161,7 @@ fn principals(fields: &mut Fields) -> Result<Vec<String>, Problem> {
     })
 }
 
-fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
+fn key(value: Value, path: &str, legacy_dsa: bool) -> Result<AuthorizedKey, Problem> {
     // A bare line is the short form of an object that has only that.
     let value = if value.is_string() {
         json!({ "key": value })
@@ -169,7 +170,7 @@ fn key(value: Value, path: &str) -> Result<AuthorizedKey, Problem> {
     };
     let mut fields = Fields::of(value, path)?;
     let line: String = fields.need("key")?;
-    let (key, in_line) = parse_public_key(&line)
+    let (key, in_line) = parse_users_key(&line, legacy_dsa)
         .map_err(|reason| Problem::invalid(&fields.at("key"), format!("is not acceptable: {reason}")))?;
     let comment = fields.take::<String>("comment")?.unwrap_or(in_line);
     let path = fields.at("comment");

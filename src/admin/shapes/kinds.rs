@@ -140,7 +140,7 @@ kinds! {
     ApiToken: ApiToken, api_tokens, api_token, api_token::build, [
         Filter::text("administrator", |token, administrator| token.administrator.as_str() == administrator),
     ];
-    Service: Service, services, service, |_, fields, _| service::build(fields).map(Built::plain), [
+    Service: Service, services, service, |_, fields, border| service::build(fields, border).map(Built::plain), [
         Filter::flag("enabled", |service, enabled| service.enabled == enabled),
         Filter::text("host_key", |service, key| named(&service.host_keys, key)),
     ];

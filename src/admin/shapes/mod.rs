@@ -19,6 +19,7 @@ pub mod role;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod ssh;
 pub mod storage;
 
 use std::cell::Cell;
@@ -30,8 +31,10 @@ use self::fields::Fields;
 use super::port::ClusterPort;
 use super::problem::{Problem, ProblemKind};
 use super::{border, limits};
-use crate::catalog::{Kind, Object, ObjectKey, PasswordHash, Spec, View};
+use crate::auth::rules;
+use crate::catalog::{Account, Kind, Object, ObjectKey, PasswordHash, Spec, View};
 use crate::clock::UnixMillis;
+use crate::ids::Name;
 
 /// What the way in needs besides the JSON.
 pub struct Border<'a> {
@@ -109,28 +112,66 @@ impl<'a> Border<'a> {
         fields: &mut Fields,
         present: Option<&PasswordHash>,
     ) -> Result<(Option<PasswordHash>, bool), Problem> {
+        let path = fields.at("password");
+        match self.given(fields, limits::PASSWORD_BYTES_MIN)? {
+            Given::Nothing => Ok((present.cloned(), present.is_some())),
+            Given::Null => Ok((None, false)),
+            Given::Hash(hash) => Ok((Some(hash), false)),
+            Given::Text(password) => Ok((Some(self.hash(&password, &path)?), false)),
+        }
+    }
+
+    /// The same for the account `name`, whose passwords keep the rules of the settings. Where former ones may not come
+    /// again, the present one given once more is kept as it is.
+    fn account_password(
+        &self,
+        fields: &mut Fields,
+        name: &Name,
+        present: Option<&Account>,
+    ) -> Result<(Option<PasswordHash>, bool), Problem> {
+        let path = fields.at("password");
+        let before = present.and_then(|present| present.password.as_ref());
+        let password = match self.given(fields, 1)? {
+            Given::Nothing => return Ok((before.cloned(), before.is_some())),
+            Given::Null => return Ok((None, false)),
+            // The rules cannot be asked of a hash: it is taken as it is.
+            Given::Hash(hash) => return Ok((Some(hash), false)),
+            Given::Text(password) => password,
+        };
+        let kept = self.view.settings().passwords;
+        let mut complaints = rules::complaints(&kept, &password, name.as_str());
+        if let (true, Some(present)) = (complaints.is_empty() && kept.former_kept > 0, present) {
+            for hash in rules::earlier(&kept, present) {
+                self.costly()?;
+                if rules::is_hashed_as(&password, hash) {
+                    if Some(hash) == before {
+                        return Ok((before.cloned(), true));
+                    }
+                    complaints.push(rules::used_before(&kept));
+                    break;
+                }
+            }
+        }
+        if !complaints.is_empty() {
+            return Err(Problem::invalid(&path, complaints.join("; it ")));
+        }
+        Ok((Some(self.hash(&password, &path)?), false))
+    }
+
+    fn given(&self, fields: &mut Fields, bytes_min: usize) -> Result<Given, Problem> {
         fields.read_only("password_set");
         if let Some(hash) = self.password_hash(fields)? {
-            return Ok((Some(hash), false));
+            return Ok(Given::Hash(hash));
         }
         let path = fields.at("password");
-        let removed = fields.is_null("password");
+        let is_null = fields.is_null("password");
         let Some(password) = fields.secret("password")? else {
-            return Ok(match present {
-                Some(present) if !removed => (Some(present.clone()), true),
-                _ => (None, false),
-            });
+            return Ok(if is_null { Given::Null } else { Given::Nothing });
         };
-        let bounds = limits::PASSWORD_BYTES_MIN..=limits::PASSWORD_BYTES_MAX;
+        let bounds = bytes_min..=limits::PASSWORD_BYTES_MAX;
         if !bounds.contains(&password.len()) {
-            return Err(Problem::invalid(
-                &path,
-                format!(
-                    "must have from {} to {} bytes",
-                    limits::PASSWORD_BYTES_MIN,
-                    limits::PASSWORD_BYTES_MAX
-                ),
-            ));
+            let reason = format!("must have from {bytes_min} to {} bytes", limits::PASSWORD_BYTES_MAX);
+            return Err(Problem::invalid(&path, reason));
         }
         if password.contains(['\0', '\n', '\r']) {
             return Err(Problem::invalid(
@@ -138,11 +179,22 @@ impl<'a> Border<'a> {
                 "holds a line break or a NUL, which no client could send",
             ));
         }
-        self.costly()?;
-        let hash =
-            crate::auth::hash_password(&password).map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;
-        Ok((Some(hash), false))
+        Ok(Given::Text(password))
     }
+
+    fn hash(&self, password: &str, path: &str) -> Result<PasswordHash, Problem> {
+        self.costly()?;
+        crate::auth::hash_password(password)
+            .map_err(|reason| Problem::new(ProblemKind::Internal, format!("{path}: {reason}")))
+    }
+}
+
+/// What a document says of a password.
+enum Given {
+    Nothing,
+    Null,
+    Hash(PasswordHash),
+    Text(Zeroizing<String>),
 }
 
 /// What came in.
@@ -206,6 +258,9 @@ fn moment(moment: Option<UnixMillis>) -> Value {
     moment.map_or(Value::Null, |moment| moment.to_rfc3339().into())
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod password_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -280,6 +280,7 @@ pub(super) fn service() -> Vec<Property> {
         names("groups", SERVICE_LIST_MAX),
         restrictions(),
         names("user_authorities", MEMBERSHIPS_MAX),
+        Property::defaulted("ssh", super::ssh::schema()),
         Property::defaulted("nodes", nodes),
     ]
 }
@@ -291,6 +292,7 @@ pub(super) fn host_key() -> Vec<Property> {
     vec![
         Property::defaulted("algorithm", text()),
         Property::write_only("private", private),
+        Property::both("certificate", nullable(text())),
         Property::read_only("public", text()),
         Property::read_only("fingerprint", text()),
         Property::read_only("created_at", json!({ "type": "string", "format": "date-time" })),

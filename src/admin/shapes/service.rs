@@ -4,6 +4,7 @@
 //! {"kind": "sftp", "enabled": true, "port": 22, "address": null, "host_keys": ["main"], "banner": "",
 //!  "sessions_max": 2000, "unauthenticated_max": 200, "unauthenticated_per_address_max": 20,
 //!  "login_grace_seconds": 60, "login_attempts_max": 6, "idle_seconds": 900, "keepalive_seconds": 60,
+//!  "ssh": {"policy": "standard", "ciphers": []}, "user_authorities": ["staff-ca"],
 //!  "nodes": {"berlin-1": {"address": "10.0.0.5", "port": 2222, "enabled": false}}}
 //! ```
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::restrictions::networks;
-use super::{mount, restrictions};
+use super::{Border, mount, restrictions, ssh};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
@@ -23,7 +24,7 @@ use crate::catalog::{Service, ServiceKind, ServiceOverride, Spec};
 use crate::ids::Name;
 
 /// The way in.
-pub fn build(fields: &mut Fields) -> Result<Spec, Problem> {
+pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> {
     let kind = fields.take("kind")?.unwrap_or(ServiceKind::Sftp);
     let port = port(fields)?.ok_or_else(|| Problem::invalid(&fields.at("port"), "is missing"))?;
     let host_keys = fields.list("host_keys", SERVICE_HOST_KEYS_MAX, |value, path| {
@@ -71,7 +72,7 @@ pub fn build(fields: &mut Fields) -> Result<Spec, Problem> {
         groups: mount::names(fields, "groups", SERVICE_LIST_MAX)?,
         restrictions: restrictions::restrictions(fields)?,
         user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
-        ssh: default.ssh,
+        ssh: ssh::build(fields, &default.host_keys, border.view)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -120,6 +121,7 @@ pub fn show(service: &Service) -> Value {
         "groups": service.groups,
         "restrictions": restrictions::show(&service.restrictions),
         "user_authorities": service.user_authorities,
+        "ssh": ssh::show(&service.ssh),
         "nodes": nodes,
     })
 }

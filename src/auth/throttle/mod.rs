@@ -95,6 +95,11 @@ impl Throttle {
         }
     }
 
+    /// Who is kept out in `view`; made once per change of the bans.
+    pub(super) fn bans(&self, view: &Arc<View>) -> Arc<Bans> {
+        self.bans.of(view)
+    }
+
     /// How long the next try has to wait.
     pub(super) fn delay(&self, claimed: &str, from: IpAddr) -> Duration {
         let settings = (self.views)().settings();

@@ -15,8 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::handler::{Connection, PROTOCOL};
 use super::limits::{CUT_WAIT, DRAIN_QUIET, GOODBYE, ORDERS_MAX};
 use super::line::{Line, Socket};
-use super::{SshService, config};
-use crate::catalog::Service;
+use super::{Ready, SshService};
 use crate::events::Event;
 use crate::listener::Accepted;
 use crate::protocols::sftp::flow::Flow;
@@ -70,21 +69,20 @@ impl Ending {
 }
 
 /// Serves one connection.
-pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted: Accepted) {
+pub(super) async fn serve(service: Arc<SshService>, ready: Arc<Ready>, accepted: Accepted) {
+    let settings = ready.service();
     let grace = accepted.at + Duration::from_secs(settings.login_grace_seconds.into());
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let (line, flow) = (Line::new(), Flow::new(service.node.flow.clone()));
     let _cut = CutAtEnd(line.clone());
-    let settings = Arc::new(settings);
     let handler = Connection::new(
         service.clone(),
-        settings.clone(),
+        ready.clone(),
         &accepted,
         line.clone(),
         flow.clone(),
         orders,
     );
-    let config = Arc::new(config(&settings, &(service.host_keys)()));
     let Accepted {
         stream,
         peer,
@@ -94,7 +92,7 @@ pub(super) async fn serve(service: Arc<SshService>, settings: Service, accepted:
     } = accepted;
     let socket = Socket::new(stream, line.clone(), flow.clone());
     let started = tokio::select! {
-        started = timeout_at(grace, russh::server::run_stream(config, socket, handler)) => started,
+        started = timeout_at(grace, russh::server::run_stream(ready.config.clone(), socket, handler)) => started,
         _ = drain.begun() => return refused(&service, peer, "the service is closing".to_owned()),
     };
     let mut running = match started {

@@ -1,16 +1,15 @@
 //! What russh asks of us on one connection: logins, channels, bytes. Runs inside russh's loop, so it never waits for
 //! a file or for the peer.
 //!
-//! When the connection ends is left to `connection`; the words of SFTP, to `sftp`.
+//! When the connection ends is left to `connection`; what a login takes, to `proving`; the words of SFTP, to `sftp`.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use russh::keys::PublicKey;
+use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use tokio::sync::mpsc;
@@ -18,19 +17,14 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::connection::Order;
-use super::limits::{CHANNELS_MAX, STALL_MAX, TEXT_BYTES_MAX};
+use super::limits::{ANSWERS_MAX, CHANNELS_MAX, STALL_MAX, TEXT_BYTES_MAX};
 use super::line::Line;
 use super::login::Login;
-use super::{SshService, algorithms};
-use crate::auth::{self, Refused};
-use crate::catalog::Service;
-use crate::events::Event;
-use crate::ids::SessionId;
+use super::{Ready, SshService};
 use crate::listener::Accepted;
 use crate::protocols::sftp::flow::Flow;
 use crate::protocols::sftp::inbox::Inbox;
 use crate::protocols::sftp::{self, Ended, Gone, Outlet};
-use crate::session::{LimitReached, NewSession, Principal};
 
 /// The protocol's name in sessions and events.
 pub(super) const PROTOCOL: &str = "sftp";
@@ -40,15 +34,15 @@ const SFTP_ONLY: &str = "This service offers SFTP only.\r\n";
 /// One connection, as russh sees it.
 pub(super) struct Connection {
     pub(super) service: Arc<SshService>,
-    pub(super) settings: Arc<Service>,
     pub(super) peer: std::net::SocketAddr,
     pub(super) line: Arc<Line>,
     pub(super) flow: Arc<Flow>,
     pub(super) orders: mpsc::Sender<Order>,
-    login: Login,
-    session: Option<Arc<crate::session::Session>>,
+    pub(super) ready: Arc<Ready>,
+    pub(super) login: Login,
+    pub(super) session: Option<Arc<crate::session::Session>>,
     /// Why a proven user gets no session: said on the way out.
-    too_many: Option<String>,
+    pub(super) too_many: Option<String>,
     channels: HashMap<ChannelId, Subsystem>,
 }
 
@@ -74,7 +68,7 @@ impl Drop for Worker {
 impl Connection {
     pub(super) fn new(
         service: Arc<SshService>,
-        settings: Arc<Service>,
+        ready: Arc<Ready>,
         accepted: &Accepted,
         line: Arc<Line>,
         flow: Arc<Flow>,
@@ -82,7 +76,7 @@ impl Connection {
     ) -> Self {
         Self {
             service,
-            settings,
+            ready,
             peer: accepted.peer,
             line,
             flow,
@@ -92,124 +86,6 @@ impl Connection {
             too_many: None,
             channels: HashMap::new(),
         }
-    }
-
-    /// One reply for all refusals; every method stays open.
-    fn reject() -> Auth {
-        Auth::Reject {
-            proceed_with_methods: Some(super::methods()),
-            partial_success: false,
-        }
-    }
-
-    fn refuse(&self, user: &str, method: &'static str, reason: String) -> Auth {
-        self.service.node.journal.record(Event::LoginRefused {
-            account: auth::shown_claim(user),
-            peer: self.peer,
-            service: self.service.name.clone(),
-            protocol: PROTOCOL,
-            method,
-            reason,
-        });
-        Self::reject()
-    }
-
-    /// Verifies a password, unless the connection is cut meanwhile.
-    async fn verify_password(&mut self, user: &str, password: &str, method: &'static str) -> Auth {
-        let password = Zeroizing::new(password.to_owned());
-        let authenticator = self.service.node.authenticator.clone();
-        let verified = tokio::select! {
-            verified = authenticator.password(user, password, self.peer.ip()) => verified,
-            () = self.line.was_cut() => return Self::reject(),
-        };
-        self.conclude(user, verified, method)
-    }
-
-    fn verify_key(
-        &mut self,
-        user: &str,
-        key: &PublicKey,
-        algorithm: &russh::keys::Algorithm,
-    ) -> Result<Principal, String> {
-        if !algorithms::may_sign(algorithm) {
-            return Err(format!("signatures of the kind {algorithm} are not accepted"));
-        }
-        self.service
-            .node
-            .authenticator
-            .key(user, key, self.peer.ip())
-            .map_err(|refused| refused.reason)
-    }
-
-    /// A proof was judged: begins the session, or refuses.
-    fn conclude(&mut self, user: &str, verified: Result<Principal, Refused>, method: &'static str) -> Auth {
-        match verified
-            .map_err(|refused| refused.reason)
-            .and_then(|principal| self.begin(principal, method))
-        {
-            Ok(()) => {
-                self.login.finish();
-                Auth::Accept
-            }
-            Err(reason) => {
-                let refusal = self.refuse(user, method, reason);
-                // Only a message after a success can say that the proof was good and a limit was not: the connection
-                // ends within the same step, and without a session nothing could be done on it anyway.
-                if self.too_many.is_some() {
-                    self.login.finish();
-                    return Auth::Accept;
-                }
-                refusal
-            }
-        }
-    }
-
-    /// Registers the session first and judges it again after, so that no revocation falls between.
-    fn begin(&mut self, principal: Principal, method: &'static str) -> Result<(), String> {
-        let node = &self.service.node;
-        let account_max = (node.views)()
-            .account(principal.account.as_str())
-            .and_then(|account| account.spec.sessions_max);
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| "the random generator failed".to_owned())?;
-        let account = principal.account.clone();
-        let new = NewSession {
-            principal,
-            service: self.service.name.clone(),
-            protocol: PROTOCOL,
-            peer: self.peer,
-            started_at: node.clock.now(),
-            account_max,
-            service_max: self.settings.sessions_max,
-        };
-        let registered = match node.registry.register(SessionId(u128::from_le_bytes(id)), new) {
-            Ok(registered) => registered,
-            Err(limit) => {
-                let whose = match limit {
-                    LimitReached::Account => "this account",
-                    LimitReached::Service => "this service",
-                };
-                let text = format!("too many sessions of {whose} on this node; try again later");
-                self.too_many = Some(text.clone());
-                return Err(text);
-            }
-        };
-        auth::judge(&(node.views)(), registered.session(), &node.node, node.clock.now())
-            .map_err(|reason| reason.to_string())?;
-        let session = registered.session().clone();
-        node.journal.record(Event::LoginAccepted {
-            account,
-            peer: self.peer,
-            service: self.service.name.clone(),
-            protocol: PROTOCOL,
-            method,
-            session: session.id,
-        });
-        self.orders
-            .try_send(Order::SignedIn(registered))
-            .map_err(|_| "the connection is ending".to_owned())?;
-        self.session = Some(session);
-        Ok(())
     }
 
     /// Refuses what would run a program: says why on the peer's terminal, and ends as a program that failed.
@@ -257,6 +133,11 @@ impl Connection {
             _worker: Worker(worker),
         })
     }
+}
+
+/// What was typed; what is no text matches nothing.
+fn answer(typed: Bytes) -> Zeroizing<String> {
+    Zeroizing::new(String::from_utf8_lossy(&typed).into_owned())
 }
 
 /// Ends a channel as a program ends.
@@ -307,32 +188,23 @@ impl russh::server::Handler for Connection {
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
         self.login.bind(user);
-        Ok(Self::reject())
+        Ok(self.reject())
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        if !self.login.bind(user) {
-            return Ok(Self::reject());
-        }
-        Ok(self.verify_password(user, password, "password").await)
+        Ok(self.by_password(user, password).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        if !self.login.bind(user) {
-            return Ok(Self::reject());
-        }
-        Ok(match self.verify_key(user, offer.public_key, offer.algorithm) {
-            Ok(_) => Auth::Accept,
-            Err(reason) => self.refuse(user, "publickey", reason),
-        })
+        Ok(self.offered(user, offer))
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        if !self.login.bind(user) {
-            return Ok(Self::reject());
-        }
-        let verified = self.verify_key(user, key.public_key, key.algorithm);
-        Ok(self.conclude(user, verified.map_err(|reason| Refused { reason }), "publickey"))
+        Ok(self.by_key(user, key))
+    }
+
+    async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, Self::Error> {
+        Ok(self.by_certificate(user, certificate))
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -341,26 +213,8 @@ impl russh::server::Handler for Connection {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        if !self.login.bind(user) {
-            return Ok(Self::reject());
-        }
-        let Some(mut response) = response else {
-            self.login.prompt();
-            return Ok(Auth::Partial {
-                name: Cow::Borrowed(""),
-                instructions: Cow::Borrowed(""),
-                prompts: Cow::Borrowed(const { &[(Cow::Borrowed("Password: "), false)] }),
-            });
-        };
-        if !self.login.take_answer() {
-            return Ok(Self::reject());
-        }
-        let (first, more) = (response.next(), response.next());
-        let answer = match (first, more) {
-            (Some(answer), None) => Zeroizing::new(String::from_utf8_lossy(&answer).into_owned()),
-            _ => Zeroizing::new(String::new()),
-        };
-        Ok(self.verify_password(user, &answer, "keyboard-interactive").await)
+        let answers = response.map(|response| response.take(ANSWERS_MAX).map(answer).collect());
+        Ok(self.by_keyboard(user, answers).await)
     }
 
     async fn auth_succeeded(&mut self, russh: &mut Session) -> Result<(), Self::Error> {
@@ -371,7 +225,7 @@ impl russh::server::Handler for Connection {
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
-        let banner = &self.settings.banner;
+        let banner = &self.ready.service().banner;
         Ok((!banner.is_empty()).then(|| {
             let mut text = banner.replace("\r\n", "\n").replace('\n', "\r\n");
             text.push_str("\r\n");

@@ -20,6 +20,10 @@ pub const GOODBYE: Duration = Duration::from_millis(200);
 pub const CUT_WAIT: Duration = Duration::from_secs(1);
 /// The pause between reads of a strained connection.
 pub const SLOW_READ: Duration = Duration::from_millis(2);
+/// Answers of a keyboard-interactive step that are looked at; more are never asked for.
+pub const ANSWERS_MAX: usize = 3;
+/// How often a new password is asked for, within the tries of one connection.
+pub const CHANGE_ROUNDS_MAX: u32 = 3;
 /// Orders from the handler to the connection.
 pub const ORDERS_MAX: usize = 8;
 /// Keepalives without an answer.
@@ -28,3 +32,5 @@ pub const KEEPALIVES_MAX: usize = 3;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// A session in which nothing has moved for this long has nothing under way, and ends as soon as its service closes.
 pub const DRAIN_QUIET: Duration = Duration::from_secs(2);
+/// Bytes under one set of keys, at most (RFC 4253, 9; russh asserts it).
+pub const REKEY_BYTES_MAX: u64 = 1 << 30;

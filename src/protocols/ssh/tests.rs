@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::*;
-use crate::auth::{self, keys};
+use crate::auth::{self, HostIdentity};
 use crate::catalog::{Account, AuthorizedKey, Durability, Mount, Object, Storage, View};
 use crate::clock::UnixMillis;
 use crate::listener::{Listener, Surroundings};
@@ -82,7 +82,7 @@ impl World {
         let view = Arc::new(Mutex::new(Arc::new(view)));
         let views: ViewSource = Arc::new(move || view.lock().unwrap().clone());
         let (_, host_key) = auth::generate_host_key("ssh-ed25519").unwrap();
-        let host_keys = Arc::new(vec![keys::parse_host_key(&host_key).unwrap()]);
+        let host_keys = Arc::new(vec![Arc::new(HostIdentity::parse(&host_key, None).unwrap())]);
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
         let node = Dependencies {
             node: "node-1".to_owned(),

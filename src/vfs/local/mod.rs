@@ -12,7 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::Bytes;
 use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
+    AtFlags, CWD, Dir, FsWord, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp, Timespec,
+    Timestamps,
 };
 use rustix::io::Errno;
 
@@ -71,6 +72,24 @@ impl Root {
                 String::from_utf8_lossy(path)
             ))),
         }
+    }
+
+    /// Opens the root if that needs no waiting, and if no look at what is in it does: the file system is one that keeps
+    /// in memory what it has looked up, and asks nobody else.
+    pub(super) fn open_cached(path: &[u8]) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        answers_from_memory(&fd).then_some(Self { fd })
+    }
+
+    /// As [`look`](Self::look), from memory alone: `None` where that is not enough, or nothing has the name.
+    pub(super) fn look_cached(&self, rel: &[u8]) -> Option<Seen> {
+        let rel: &[u8] = if rel.is_empty() { b"." } else { rel };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = BENEATH.union(ResolveFlags::CACHED).union(ResolveFlags::NO_XDEV);
+        let fd = rustix::fs::openat2(&self.fd, rel, flags, Mode::empty(), resolve).ok()?;
+        let state = state_of(&fd).ok()?;
+        Some(Seen { fd, state })
     }
 
     /// Opens `rel` (no leading `/`; empty: the root itself) beneath the root, through no link.
@@ -183,9 +202,19 @@ pub(super) fn space_of(fd: impl AsFd) -> Result<Space, VfsError> {
 
 /// Whether a file lies on a file system that is nothing but memory.
 pub(super) fn is_in_memory(fd: impl AsFd) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    rustix::fs::fstatfs(fd).is_ok_and(|found| found.f_type as i64 == TMPFS_MAGIC)
+    rustix::fs::fstatfs(fd).is_ok_and(|found| found.f_type == TMPFS_MAGIC)
 }
+
+/// Whether a file lies on a file system of this machine's own, where nobody else is asked for what memory knows.
+pub(super) fn answers_from_memory(fd: impl AsFd) -> bool {
+    const EXT4_MAGIC: FsWord = 0xef53;
+    const XFS_MAGIC: FsWord = 0x5846_5342;
+    const BTRFS_MAGIC: FsWord = 0x9123_683e;
+    let known = [EXT4_MAGIC, XFS_MAGIC, BTRFS_MAGIC, TMPFS_MAGIC];
+    rustix::fs::fstatfs(fd).is_ok_and(|found| known.contains(&found.f_type))
+}
+
+const TMPFS_MAGIC: FsWord = 0x0102_1994;
 
 /// statx of an open file.
 pub(super) fn state_of(fd: impl AsFd) -> rustix::io::Result<FileState> {

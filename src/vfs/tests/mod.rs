@@ -10,6 +10,7 @@ mod links;
 mod listing;
 mod names;
 mod reads;
+mod restricted;
 mod resume;
 mod rights;
 mod takeover;
