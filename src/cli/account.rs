@@ -85,6 +85,7 @@ impl ProofsArg {
 }
 
 /// What only accounts can do.
+#[expect(clippy::large_enum_variant, reason = "one value lives, for the length of a command")]
 #[derive(Debug, Subcommand)]
 pub enum AccountOwn {
     #[command(flatten)]

@@ -98,6 +98,7 @@ pub struct Cli {
     command: Command,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one value lives, for the length of a command")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Begin a cluster: make its first node on this machine

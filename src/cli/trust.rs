@@ -263,7 +263,7 @@ mod tests {
         // Our authority stands in the chain, but has not signed.
         assert!(!accepts(pin, &[bad.clone(), ours.clone()], "node.example"));
         assert!(!accepts(pin, &[bad, theirs], "node.example"));
-        assert!(!accepts(pin, &[good.clone()], "node.example"));
+        assert!(!accepts(pin, std::slice::from_ref(&good), "node.example"));
         assert!(accepts(Fingerprint::of(&good), &[good], "any.example"));
     }
 }

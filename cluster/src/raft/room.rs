@@ -18,12 +18,15 @@ use rustix::io::Errno;
 
 use crate::limits::{LOG_RESERVE_BYTES, LOG_ROOM_BYTES, SPACE_BACK_BYTES, SPACE_LOW_BYTES};
 
+/// How many bytes are free where a path lies.
+type FreeBytes = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
+
 /// The room of one node's log.
 pub struct Room {
     log: PathBuf,
     reserve: PathBuf,
     state: Mutex<State>,
-    free: Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>,
+    free: FreeBytes,
 }
 
 #[derive(Default)]

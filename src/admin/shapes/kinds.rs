@@ -45,6 +45,9 @@ pub trait Shape: PartialEq + Sized + 'static {
 /// The way in of one kind.
 pub type Build = fn(&Name, &mut Fields, &Border<'_>) -> Result<Built, Problem>;
 
+/// A name, and the revision of the change where the object is there.
+pub type Changed = (Name, Option<u64>);
+
 /// A [`Shape`] without its type.
 pub struct Row {
     /// The kind.
@@ -58,7 +61,7 @@ pub struct Row {
     /// One page of the objects that a selection takes.
     pub page: fn(&View, &Selection) -> Page,
     /// What differs in the second view: names, and the revision of the change where the object is there.
-    pub changed: fn(&View, &View) -> Vec<(Name, Option<u64>)>,
+    pub changed: fn(&View, &View) -> Vec<Changed>,
     /// Names and values of the filters.
     pub filters: fn() -> Vec<(&'static str, Takes)>,
     /// [`Shape::properties`].

@@ -180,5 +180,5 @@ fn md5_hash(file: Named, fields: &mut Fields) -> Option<Extended> {
 /// Numbers one after the other.
 fn numbers(mut bytes: Bytes) -> Option<Vec<u32>> {
     let count = bytes.len() / 4;
-    (bytes.len() % 4 == 0 && count <= IDS_MAX).then(|| (0..count).map(|_| bytes.get_u32()).collect())
+    (bytes.len().is_multiple_of(4) && count <= IDS_MAX).then(|| (0..count).map(|_| bytes.get_u32()).collect())
 }
