@@ -24,6 +24,8 @@ fn the_api_keeps_what_its_document_says() {
     let node = &cluster.nodes[0];
     let url = format!("https://{}", node.at(ADMIN_PORT));
     let mut command = process::command(target().join("test-venv/bin/st"));
+    // It keeps a cache where it is started.
+    command.current_dir(cluster.path(""));
     command
         .arg("--config-file")
         .arg(repository().join("tests/clients/schemathesis.toml"));

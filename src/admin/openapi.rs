@@ -60,6 +60,15 @@ impl Doc {
         self
     }
 
+    /// An option in the query that must be given.
+    #[must_use]
+    pub fn needs(mut self, name: &str, schema: Value, description: &str) -> Self {
+        let mut needed = parameter("query", name, schema, description);
+        needed["required"] = true.into();
+        self.parameters.push(needed);
+        self
+    }
+
     /// A header.
     #[must_use]
     pub fn header(mut self, name: &str, schema: Value, description: &str) -> Self {

@@ -52,9 +52,9 @@ pub fn routes() -> Vec<Route> {
     let one = Doc::new("What one revision changed, before and after", whole).pages(text());
     let between = fields(&[("from", revision()), ("to", revision()), ("action", text())]);
     let between = Doc::new("What differs in an object between two revisions", between)
-        .option("kind", named("Kind"), "Its kind; must be given.")
-        .option("name", schema::name(), "Its name; must be given.")
-        .option("from", revision(), "The one revision; must be given.")
+        .needs("kind", named("Kind"), "Its kind.")
+        .needs("name", schema::name(), "Its name.")
+        .needs("from", revision(), "The one revision.")
         .option("to", revision(), "The other; now by default.");
     vec![
         Route::new("GET", "/api/v1/history", get(entries_list), entries),
