@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Context;
-use super::error::CliError;
 use super::edit::WriteArgs;
+use super::error::CliError;
 use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use super::restriction::RestrictionArgs;
