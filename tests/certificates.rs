@@ -134,9 +134,7 @@ fn keys_of_every_kind_can_be_certified_and_asyncssh_presents_them_too() {
         let file = house.certified(&user, kind, &arguments);
         let login = house.login(&file, at);
         login.sftp("pwd").ok();
-        login
-            .python("conform_asyncssh.py", json!({"folder": format!("certified-{kind}")}))
-            .ok();
+        login.python("idle_asyncssh.py", json!({"once": true})).ok();
     }
 }
 
@@ -166,7 +164,7 @@ fn what_takes_a_certificate_away_ends_its_sessions_on_every_node() {
         let file = house.certified(key(0), &format!("live-{what}"), &arguments);
         let mut talks: Vec<_> = (0..shared.nodes.len())
             .map(|at| {
-                let mut talk = house.login(&file, at).talk("certified.py", json!({}));
+                let mut talk = house.login(&file, at).talk("idle_asyncssh.py", json!({}));
                 talk.expect("started");
                 talk
             })
@@ -187,7 +185,7 @@ fn what_takes_a_certificate_away_ends_its_sessions_on_every_node() {
     tell(&shared, &house.name, &spec);
     let arguments = ["-I", "short", "-n", name, "-V", "-1h:+8s"];
     let file = house.certified(key(0), "live-short", &arguments);
-    let mut talk = house.login(&file, 1).talk("certified.py", json!({}));
+    let mut talk = house.login(&file, 1).talk("idle_asyncssh.py", json!({}));
     talk.expect("started");
     talk.within("ended", std::time::Duration::from_secs(12));
 }

@@ -43,6 +43,13 @@ fn memory(cluster: &Cluster, at: usize) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// How long a login takes, to an open SFTP channel.
+fn login_seconds(login: &Login) -> f64 {
+    let report = login.python("login_time.py", json!({})).ok();
+    let report: Value = serde_json::from_str(report.out.lines().last().unwrap()).unwrap();
+    report["seconds"].as_f64().unwrap()
+}
+
 #[test]
 fn three_hundred_junk_connections_from_one_address_hold_up_nobody_else() {
     let cluster = shared().cluster();
@@ -50,6 +57,7 @@ fn three_hundred_junk_connections_from_one_address_hold_up_nobody_else() {
     let account = Account::create(cluster);
     let login = Login::new(cluster, &account, 0);
     let (junk, server) = (address::of_client(), login.server);
+    let alone_seconds = login_seconds(&login);
     let before = metric(
         cluster,
         0,
@@ -65,10 +73,12 @@ fn three_hundred_junk_connections_from_one_address_hold_up_nobody_else() {
         });
         held.push(stream);
     }
-    let report = login.python("login_time.py", json!({})).ok();
-    let report: Value = serde_json::from_str(report.out.lines().last().unwrap()).unwrap();
-    let seconds = report["seconds"].as_f64().unwrap();
-    assert!(seconds < 1.0, "a login took {seconds} s next to junk");
+    let seconds = login_seconds(&login);
+    // Within a second; a machine that needs as long for a login alone may take twice its own time.
+    assert!(
+        seconds < (2.0 * alone_seconds).max(1.0),
+        "a login took {seconds} s next to junk, {alone_seconds} s without"
+    );
     let after = metric(
         cluster,
         0,

@@ -142,8 +142,8 @@ fn openssh_and_asyncssh_prove_both_by_themselves() {
             let command = login.sftp_with(&["BatchMode=no", &preferred], Some(&account.password));
             process::run(command, b"pwd\n").ok();
         }
-        let extra = json!({"folder": format!("both-{at}"), "password": account.password, "both": true});
-        login.python("conform_asyncssh.py", extra).ok();
+        let extra = json!({"once": true, "password": account.password, "both": true});
+        login.python("idle_asyncssh.py", extra).ok();
     }
 }
 
@@ -226,12 +226,8 @@ fn a_security_key_lets_in_and_a_signature_for_something_else_does_not() {
 /// OpenSSH's sftp on a terminal that answers its questions.
 #[track_caller]
 fn on_a_terminal(login: &Login, methods: &str, steps: Value, secrets: &[&str]) -> process::Done {
-    let mut command = vec![
-        "sftp".to_owned(),
-        "-o".to_owned(),
-        "NumberOfPasswordPrompts=1".to_owned(),
-    ];
-    command.push("-o".to_owned());
+    let words = ["sftp", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=INFO", "-o"];
+    let mut command: Vec<String> = words.map(str::to_owned).to_vec();
     command.push(format!("PreferredAuthentications={methods}"));
     command.extend(login.clone().by_password().arguments("sftp"));
     command.push(login.target());

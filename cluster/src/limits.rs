@@ -70,5 +70,11 @@ pub const MEND_ENTRIES_MAX: usize = 100_000;
 pub const MEND_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How many states that differed from the majority's are kept.
 pub const DIFFERENT_KEPT: usize = 2;
+/// How long applied changes wait in memory before they are written, so that a row that changes often is written once.
+pub const APPLIED_WRITE_EVERY: Duration = Duration::from_millis(500);
+/// With so many bytes waiting they are written at once.
+pub const APPLIED_WRITE_BYTES: usize = 8 * 1024 * 1024;
+/// With so many bytes waiting, apply itself waits.
+pub const APPLIED_PENDING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long the start waits for the lock of applied state.
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);

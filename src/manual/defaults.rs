@@ -19,3 +19,7 @@
 //! | interrupted uploads | kept | a partner on a bad line resumes instead of starting again |
 //! | grants of a home mount | everything | it is the account's own folder |
 //! | grants of a further mount | nothing | silence is deny |
+//! | password rules | 8 characters, nothing else | what a partner's system generates passes; age and history make people write passwords down, so they are asked for on purpose |
+//! | sizes, names, hours, rates | no limit | a limit that nobody asked for looks like a fault |
+//! | idle accounts | stay usable | a partner may send once a year; `inactive_days_max` says otherwise |
+//! | stale nodes | go on serving | a node that lost the others still serves its partners; `staleness_max_seconds` says otherwise |

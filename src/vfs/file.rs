@@ -385,12 +385,13 @@ impl Core {
         {
             return Err(error);
         }
-        self.judge(self.writes.as_ref())?;
         if let Some(staged) = &self.staged {
             // The limit may have fallen since, and what was kept of an interrupted upload may be above it.
-            self.check_end(0)?;
+            let size = self.attributes()?.size;
+            self.asker.may_hold(size).inspect_err(|error| staged.fail(error))?;
             return staged.commit(&self.asker);
         }
+        self.judge(self.writes.as_ref())?;
         let strict = self.place.storage.spec.durability == Durability::Strict;
         if strict && self.counts.written.load(Ordering::Relaxed) > 0 {
             self.sync()?;

@@ -4,8 +4,13 @@
 
 use std::time::Duration;
 
-/// Open files of one session, over all protocols.
+/// Open files and folders of one session, over all protocols.
 pub const OPEN_FILES_MAX: usize = 4096;
+/// Of the descriptors that the process may have, the part that open files may take, in hundredths: the rest is for
+/// connections, the log and the cluster.
+pub const OPEN_FILES_PERCENT: u64 = 75;
+/// Open files and folders of all sessions, however many descriptors there are.
+pub const OPEN_FILES_NODE_MAX: usize = 1_000_000;
 /// Threads that one storage may hold in blocking calls. A storage that hangs takes these and no more.
 pub const POOL_THREADS_MAX: usize = 16;
 /// Jobs of one storage that wait or run; who comes later waits at most [`POOL_WAIT`].

@@ -15,7 +15,8 @@
 //!   write that was under way there never reaches what is published here; what was kept goes on as it is.
 //! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
 //!   what is there, and those left go on in place.
-//! - Blocking work runs on threads of the storage's own; only reads from the page cache run on the caller's.
+//! - Blocking work runs on threads of the storage's own; on the caller's runs only what memory answers: reads from the
+//!   page cache, and, on this machine's own file systems, looks at and opens of what was looked up before.
 
 mod buffers;
 mod cached;
@@ -61,7 +62,7 @@ use local::Faults;
 use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
-use slots::Slots;
+use slots::{OpenSlot, Slots};
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
@@ -111,7 +112,7 @@ impl Inner {
 /// A folder being read; memory does not grow with the folder.
 pub struct Listing {
     asker: Asker,
-    storage: Option<Name>,
+    storage: Option<(Name, OpenSlot)>,
     reader: Arc<Mutex<Reader>>,
 }
 
@@ -131,7 +132,7 @@ impl Vfs {
                 life: staged::random_bits().unwrap_or_default(),
                 pools: Mutex::default(),
                 held: Held::default(),
-                slots: Arc::default(),
+                slots: Slots::of_process(),
                 health: Health::default(),
                 faults,
                 buffers: Arc::default(),
@@ -199,9 +200,10 @@ impl Vfs {
             };
         };
         asker.may(Operation::List, path)?;
+        let slot = asker.inner.slots.take(asker.session.id)?;
         let job_place = place.clone();
         let reader = asker.run(&place, move |asker| Reader::open(asker, job_place)).await?;
-        Ok(listing(Some(place.storage.name.clone()), reader))
+        Ok(listing(Some((place.storage.name.clone(), slot)), reader))
     }
 
     /// Opens or makes a file. A new or emptied file is staged and published by [`OpenFile::commit`]; an existing one
@@ -476,7 +478,7 @@ impl Listing {
             reader.next(&asker, max)
         };
         match &self.storage {
-            Some(storage) => self.asker.inner.pool(storage).run(job).await,
+            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
             None => job(),
         }
     }

@@ -135,9 +135,11 @@ impl Pace {
         let mut turns = Vec::new();
         let mut paid = Paid::default();
         for (at, whose) in whose.into_iter().enumerate() {
-            let rate = || rates(&view(), session, direction).get(at).copied().flatten();
-            // The session's line is stood in whatever its own rate: it has one place in the lines behind.
-            if at > 0 && rate().is_none() {
+            let all = || rates(&view(), session, direction);
+            let rate = || all().get(at).copied().flatten();
+            // The session's line is stood in always, so that its calls stay in order; the others where a rate stands
+            // behind them: each gives one place in the lines that follow.
+            if at > 0 && all().iter().skip(at).all(Option::is_none) {
                 continue;
             }
             let bucket = self.bucket(whose, direction, rate().unwrap_or(1));

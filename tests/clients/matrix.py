@@ -33,7 +33,7 @@ DO = {
     "read": read,
     "list": client.listdir,
     "write": put("wb"),
-    "overwrite": put("r+b"),
+    "overwrite": put("wb"),
     "append": put("ab"),
     "rename": lambda path: client.rename(path, path + "-moved"),
     "delete": client.remove,

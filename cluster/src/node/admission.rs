@@ -32,7 +32,7 @@ const REFUSED: u16 = 409;
 
 impl<M: StateMachine> Node<M> {
     /// See [`Cluster::create_join_token`](crate::Cluster::create_join_token).
-    pub(super) async fn create_join_token(&self, valid: Duration) -> Result<String, NodeError> {
+    pub(super) async fn create_join_token(self: &Arc<Self>, valid: Duration) -> Result<String, NodeError> {
         if valid.is_zero() || valid > limits::TOKEN_VALID_MAX {
             return Err(NodeError(format!(
                 "a join token is valid for at most {} days, and for some time",

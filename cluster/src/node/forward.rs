@@ -2,20 +2,21 @@
 //!
 //! Who leads is found by `route`; what applies is decided by `raft`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::limits;
 use super::messages::ForwardReplyV1;
 use super::route::Search;
 use super::running::Node;
-use super::{limits, serve};
-use crate::envelope::wire::Framed;
 use crate::envelope::{Answer, AppCommand, Blob, ClusterCommand, Envelope};
 use crate::limits::{COMMAND_BYTES_MAX, RETRY_MAX};
 use crate::raft::{CoreError, Role};
-use crate::transport::{CallError, Lane, NOT_A_MEMBER};
+use crate::transport::Lane;
 use crate::{Committed, NodeId, ProposeError, RequestId, StateMachine};
 
 /// Why a command has no answer.
@@ -37,7 +38,7 @@ impl std::fmt::Display for SubmitError {
 }
 
 /// What became of one attempt.
-enum Attempt {
+pub(super) enum Attempt {
     Replied(ForwardReplyV1),
     /// It never left this node.
     NotSent(String),
@@ -47,7 +48,7 @@ impl<M: StateMachine> Node<M> {
     /// See [`Cluster::propose`](crate::Cluster::propose) and
     /// [`Cluster::propose_request`](crate::Cluster::propose_request).
     pub(super) async fn propose(
-        &self,
+        self: &Arc<Self>,
         request: RequestId,
         body_hash: Option<[u8; 32]>,
         command: &M::Command,
@@ -79,11 +80,15 @@ impl<M: StateMachine> Node<M> {
     }
 
     /// Submits a command of the cluster's own. Those are made so that a repetition does no harm.
-    pub(super) async fn submit_own(&self, command: ClusterCommand, within: Duration) -> Result<Answer, SubmitError> {
+    pub(super) async fn submit_own(
+        self: &Arc<Self>,
+        command: ClusterCommand,
+        within: Duration,
+    ) -> Result<Answer, SubmitError> {
         self.submit(Envelope::Cluster(command), Instant::now() + within).await
     }
 
-    async fn submit(&self, envelope: Envelope, deadline: Instant) -> Result<Answer, SubmitError> {
+    async fn submit(self: &Arc<Self>, envelope: Envelope, deadline: Instant) -> Result<Answer, SubmitError> {
         let bytes = envelope.encode();
         let mut search = Search::default();
         // Once something may have been appended, no later refusal can make that undone.
@@ -128,7 +133,7 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
-    async fn attempt(&self, leader: NodeId, bytes: &Bytes, deadline: Instant) -> Attempt {
+    async fn attempt(self: &Arc<Self>, leader: NodeId, bytes: &Bytes, deadline: Instant) -> Attempt {
         let until = deadline.min(Instant::now() + limits::FORWARD_MAX);
         if leader == self.id {
             let late = || ForwardReplyV1::Unknown("it was not committed in time".into());
@@ -138,20 +143,12 @@ impl<M: StateMachine> Node<M> {
                     .unwrap_or_else(|_| late()),
             );
         }
-        let within = until.saturating_duration_since(Instant::now());
-        let answer = self
-            .client
-            .call(leader, Lane::Peer, serve::PROPOSE, bytes.clone(), within)
-            .await;
-        match answer.map(|answer| ForwardReplyV1::decode(&answer)) {
-            Ok(Ok(reply)) => Attempt::Replied(reply),
-            Ok(Err(error)) => Attempt::Replied(ForwardReplyV1::Unknown(error.to_string())),
-            Err(CallError::NotSent(reason)) => Attempt::NotSent(reason),
-            Err(CallError::Refused {
-                status: NOT_A_MEMBER,
-                text,
-            }) => Attempt::NotSent(text),
-            Err(error) => Attempt::Replied(ForwardReplyV1::Unknown(format!("node {leader}: {error}"))),
+        let (forward, replied) = oneshot::channel();
+        self.forward(leader, bytes.clone(), forward);
+        match timeout_at(until, replied).await {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(_)) => Attempt::Replied(ForwardReplyV1::Unknown("the forwarding was given up".into())),
+            Err(_) => Attempt::Replied(ForwardReplyV1::Unknown(format!("node {leader}: no answer in time"))),
         }
     }
 
@@ -173,7 +170,7 @@ impl<M: StateMachine> Node<M> {
     /// On the leader: refuses what could not be committed anyway, before anything is appended. Consensus itself
     /// knows after one election timeout without a quorum; a connection that ended is known at once.
     pub(super) fn check_quorum_here(&self) -> Result<(), String> {
-        let metrics = self.core.metrics();
+        let metrics = self.core.glance();
         if metrics.role != Role::Leader {
             return Ok(());
         }

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 /// How long one forwarded proposal may take before it is asked again with the same request id.
 pub const FORWARD_MAX: Duration = Duration::from_secs(5);
+/// How many proposals go to the leader in one message.
+pub const FORWARDS_TOGETHER_MAX: usize = 64;
+/// The bytes of proposals in one message; a single larger one still goes alone.
+pub const FORWARD_BYTES: usize = 1024 * 1024;
+/// How many such messages are under way at once.
+pub const FORWARDS_UNDER_WAY_MAX: usize = 2;
 /// How long a member may take to say that it is there.
 pub const HELLO_MAX: Duration = Duration::from_millis(300);
 /// The pause between two looks at who leads.

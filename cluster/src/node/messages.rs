@@ -23,6 +23,14 @@ pub(crate) enum ForwardReplyV1 {
     Unknown(String),
 }
 
+/// Forwarded proposals, as encoded envelopes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForwardsV1(pub(crate) Vec<Blob>);
+
+/// The answers to them, in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForwardRepliesV1(pub(crate) Vec<ForwardReplyV1>);
+
 /// The answer to the question up to where the log is committed now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ReadReplyV1 {
@@ -142,7 +150,8 @@ pub(crate) enum MembershipReplyV1 {
 }
 
 framed! {
-    80 "forward reply" ForwardReplyV1,
+    80 "forwarded proposals" ForwardsV1,
+    91 "answers to forwarded proposals" ForwardRepliesV1,
     81 "read reply" ReadReplyV1,
     82 "hello" HelloV1,
     83 "join request" JoinAskV1,

@@ -40,7 +40,7 @@ impl<M: StateMachine> Node<M> {
             if let Some(reason) = self.core.fatal().reason() {
                 return Err(format!("this node has stopped: {reason}"));
             }
-            let metrics = self.core.metrics();
+            let metrics = self.core.glance();
             if metrics.role == Role::Stopped {
                 return Err("this node has stopped".into());
             }
@@ -54,7 +54,8 @@ impl<M: StateMachine> Node<M> {
                 }
             } else if probed.is_none_or(|at| at.elapsed() >= limits::HELLO_MAX) {
                 probed = Some(Instant::now());
-                let found = self.probe(&metrics.voters).await?;
+                let voters = metrics.voters.iter().copied().collect();
+                let found = self.probe(&voters).await?;
                 if let Some(leader) = found {
                     search.avoid = None;
                     return Ok(leader);

@@ -2,44 +2,63 @@
 //!
 //! What the rows mean is left to the machine.
 
+use std::io;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use super::running::Node;
 use super::{Row, RowsAsk};
 use crate::limits::{ROWS_READ_BYTES_MAX, ROWS_READ_MAX};
-use crate::raft::{MACHINE_ROWS, Rows};
+use crate::raft::{AppliedStore, MACHINE_ROWS, OnDisk, Rows, on_disk, stub};
 use crate::{ReadError, StateMachine};
 
 impl<M: StateMachine> Node<M> {
     /// See [`Cluster::rows`](crate::Cluster::rows).
     pub(super) async fn rows(&self, ask: RowsAsk) -> Result<Vec<Row>, ReadError> {
-        let rows = self.core.rows();
-        let reading = tokio::task::spawn_blocking(move || read(&rows, &ask));
-        reading.await.map_err(|error| ReadError {
-            reason: format!("reading rows was given up: {error}"),
-        })
+        let (rows, store) = (self.core.rows(), self.core.applied_store());
+        let reading = tokio::task::spawn_blocking(move || read(&rows, &ask, on_disk::<M>, &*store));
+        let failed = |error: &dyn std::fmt::Display| ReadError {
+            reason: format!("rows cannot be read from the disk of this node: {error}"),
+        };
+        let read = reading.await.map_err(|error| failed(&error))?;
+        read.map_err(|error| failed(&error))
     }
 }
 
-fn read(rows: &Rows, ask: &RowsAsk) -> Vec<Row> {
+fn read(rows: &Rows, ask: &RowsAsk, on_disk: OnDisk, store: &dyn AppliedStore) -> io::Result<Vec<Row>> {
     let Range { start, end } = range(ask);
     if start >= end {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&start), Bound::Excluded(&end));
     let found = rows.range::<_, [u8]>(bounds);
+    let value = |key: &[u8], stands: &Arc<[u8]>| {
+        if !on_disk(key) {
+            return Ok(Some(stands.clone()));
+        }
+        // A row that was removed since this picture of the state was made is left out.
+        let value = store.value(key)?;
+        Ok(value.filter(|value| **stands == stub(key, value)))
+    };
     if ask.reverse {
-        take(found.rev(), ask.limit)
+        take(found.rev(), ask.limit, value)
     } else {
-        take(found, ask.limit)
+        take(found, ask.limit, value)
     }
 }
 
-fn take<'a>(found: impl Iterator<Item = (&'a Arc<[u8]>, &'a Arc<[u8]>)>, limit: usize) -> Vec<Row> {
+fn take<'a>(
+    found: impl Iterator<Item = (&'a Arc<[u8]>, &'a Arc<[u8]>)>,
+    limit: usize,
+    value: impl Fn(&[u8], &Arc<[u8]>) -> io::Result<Option<Arc<[u8]>>>,
+) -> io::Result<Vec<Row>> {
     let mut taken = Vec::new();
     let mut bytes = 0;
-    for (key, value) in found.take(limit.min(ROWS_READ_MAX)) {
+    for (key, stands) in found {
+        if taken.len() >= limit.min(ROWS_READ_MAX) {
+            break;
+        }
+        let Some(value) = value(key, stands)? else { continue };
         bytes += key.len() + value.len();
         if bytes > ROWS_READ_BYTES_MAX && !taken.is_empty() {
             break;
@@ -49,7 +68,7 @@ fn take<'a>(found: impl Iterator<Item = (&'a Arc<[u8]>, &'a Arc<[u8]>)>, limit: 
             value: value.to_vec(),
         });
     }
-    taken
+    Ok(taken)
 }
 
 /// The stored keys that are asked for.
@@ -86,6 +105,7 @@ fn after_all(prefix: &[u8]) -> Vec<u8> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::sim::MemoryStore;
 
     fn sample() -> Rows {
         let keys: [&[u8]; 9] = [
@@ -111,7 +131,11 @@ mod tests {
             limit,
             reverse,
         };
-        let found: Vec<_> = read(&sample(), &ask).into_iter().map(|row| row.key).collect();
+        let found: Vec<_> = read(&sample(), &ask, |_| false, &MemoryStore::new(|_| false))
+            .unwrap()
+            .into_iter()
+            .map(|row| row.key)
+            .collect();
         assert_eq!(found, expected, "{ask:?}");
     }
 

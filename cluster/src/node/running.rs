@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::admission::check_peer_address;
+use super::carry::Forwards;
 use super::confirmed::Confirmed;
 use super::left_over::LeftOvers;
 use super::link::Link;
@@ -23,7 +24,7 @@ use crate::identity::{
     random, sign_request,
 };
 use crate::raft::log::LogStats;
-use crate::raft::{Core, CoreConfig, Fatal, NodeRecord, Role, Room};
+use crate::raft::{Core, CoreConfig, Fatal, NodeRecord, Role, Room, on_disk};
 use crate::transport::{Client, Credentials, Listening, Peer, PeerTable, listen};
 use crate::{NodeId, StateMachine, store};
 
@@ -54,6 +55,10 @@ pub(super) struct Node<M: StateMachine> {
     pub(super) admitting: Semaphore,
     /// While this node leads: nodes whose removal or admission was not brought to its end.
     pub(super) left_overs: Mutex<LeftOvers>,
+    /// Proposals on their way to the leader.
+    pub(super) forwards: Mutex<Forwards>,
+    /// The runtime of consensus.
+    pub(super) runtime: Handle,
     log_stats: LogStats,
     /// Members that others told of while this node hears no leader.
     learned: Mutex<Vec<KnownPeer>>,
@@ -157,7 +162,7 @@ impl<M: StateMachine> Running<M> {
         let confirmed = Arc::new(AtomicBool::new(false));
         let fatal = Fatal::default();
         let (folder, alarm) = (options.folder.clone(), fatal.clone());
-        let storage = keys::blocking(move || store::open(&folder, &alarm)).await?;
+        let storage = keys::blocking(move || store::open(&folder, on_disk::<M>, &alarm)).await?;
         let log_stats = storage.log.stats();
         let storage_room = storage.room;
         let config = CoreConfig {
@@ -183,6 +188,8 @@ impl<M: StateMachine> Running<M> {
             changing: tokio::sync::Mutex::new(()),
             admitting: Semaphore::new(1),
             left_overs: Mutex::default(),
+            forwards: Mutex::default(),
+            runtime: Handle::current(),
             log_stats,
             learned: Mutex::default(),
             confirmed,
@@ -245,7 +252,7 @@ impl ConsensusRuntime {
 
 impl<M: StateMachine> Node<M> {
     /// Runs what must never end. Should it all the same (it panicked), the node stops: half a node would look healthy.
-    fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let fatal = self.core.fatal().clone();
         tokio::spawn(async move {
             let ended = tokio::spawn(work).await;

@@ -121,10 +121,7 @@ impl<M: StateMachine> Node<M> {
         }
         match path {
             HELLO => Ok(self.say_hello().encode()),
-            PROPOSE => {
-                check_forwarded(&body)?;
-                Ok(self.propose_here(body).await.encode())
-            }
+            PROPOSE => Ok(self.propose_forwarded(&body).await?.encode()),
             READ => Ok(self.read_index_here().await.encode()),
             KEYS => self.answer_keys(from, &body),
             KEY => self.take_offer(&body).await,
@@ -203,7 +200,7 @@ impl<M: StateMachine> Node<M> {
 
 /// Members forward the machine's commands and new join tokens; the rest of the cluster's own commands are made by
 /// the leader itself.
-fn check_forwarded(body: &Bytes) -> Result<(), Refusal> {
+pub(super) fn check_forwarded(body: &Bytes) -> Result<(), Refusal> {
     match Envelope::decode(body).map_err(|e| Refusal::new(400, e.to_string()))? {
         Envelope::App(_) | Envelope::Cluster(ClusterCommand::IssueJoinToken { .. }) => Ok(()),
         _ => Err(Refusal::new(400, "this kind of command is not forwarded")),

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_are_kept_at_common_indexes_and_bounded() {
+    fn checkpoints_are_kept_at_the_same_indexes_everywhere_and_bounded() {
         let mut checkpoints = Checkpoints::default();
         for index in 1..=CHECKPOINT_EVERY * (CHECKPOINTS_KEPT as u64 + 5) {
             checkpoints.passed(index, || [1; 16]);

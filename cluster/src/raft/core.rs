@@ -2,26 +2,28 @@
 //!
 //! Forwarding, retries and callers' deadlines are left to `node`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::storage::RaftLogStorage;
 use openraft::type_config::TypeConfigExt;
-use openraft::{AsyncRuntime, ChangeMembers, Instant, Raft, ReadPolicy, ServerState};
+use openraft::{AsyncRuntime, Raft, ReadPolicy};
 
 use super::fatal::Fatal;
-use super::machine::{AppliedStore, Machine, Published, Recovered, snapshot_of};
+use super::keep::AppliedStore;
+use super::machine::{Machine, Published, Recovered, snapshot_of};
 use super::mend::Standing;
 use super::network::{Network, PeerTransport, Reach, Rpc};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots};
 use super::types::{NodeRecord, TypeConfig};
-use super::{ClusterRows, CoreConfig, CoreError, Metrics, Role, Rows, convert, setup};
+use super::{ClusterRows, CoreConfig, CoreError, Role, Rows, convert, setup};
 use crate::envelope::wire::{
     AppendV1, Framed, MendAskV1, MendHeadV1, MendReplyV1, SnapshotHeadV1, SnapshotReplyV1, TransferV1, VoteAskV1,
 };
@@ -35,7 +37,7 @@ pub struct StateParts {
     /// State found at start.
     pub recovered: Recovered,
     /// Where applied state is kept.
-    pub applied: Box<dyn AppliedStore>,
+    pub applied: Arc<dyn AppliedStore>,
     /// Where snapshots are kept.
     pub snapshots: Arc<dyn Snapshots>,
 }
@@ -58,9 +60,10 @@ pub(super) struct Inner<RT: AsyncRuntime, M: StateMachine> {
     pub(super) config: CoreConfig,
     pub(super) published: Arc<Published<M>>,
     pub(super) snapshots: Arc<dyn Snapshots>,
+    applied: Arc<dyn AppliedStore>,
     pub(super) fatal: Fatal,
     stopping: AtomicBool,
-    leader_heard: Mutex<Option<RT::Instant>>,
+    pub(super) leader_heard: Mutex<Option<RT::Instant>>,
     pub(super) standing: Mutex<Standing>,
     /// The way to the others, beside openraft's.
     pub(super) reach: Box<dyn Reach>,
@@ -82,8 +85,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     {
         let stopped = |reason: String| CoreError::Stopped { reason };
         let raft_config = setup::raft_config(&config).map_err(|error| stopped(error.to_string()))?;
-        let machine = Machine::<M>::new(state.recovered, state.applied, state.snapshots.clone(), fatal.clone())
-            .map_err(|error| stopped(error.to_string()))?;
+        let machine = Machine::<M>::new(
+            state.recovered,
+            state.applied.clone(),
+            state.snapshots.clone(),
+            fatal.clone(),
+        )
+        .map_err(|error| stopped(error.to_string()))?;
         let published = machine.published();
         let reach = Box::new(transport.clone());
         let network = Network::<RT, T>::new(transport);
@@ -96,6 +104,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 config,
                 published,
                 snapshots: state.snapshots,
+                applied: state.applied,
                 fatal,
                 stopping: AtomicBool::new(false),
                 leader_heard: Mutex::new(None),
@@ -262,65 +271,14 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         ClusterRows::new(self.inner.published.picture().rows.clone())
     }
 
-    /// All rows as this node has applied them.
+    /// All rows as this node has applied them, with stubs for the values on disk.
     pub fn rows(&self) -> Rows {
         self.inner.published.picture().rows.clone()
     }
 
-    /// On the leader: makes `node` a learner, without waiting until it has caught up. Again is harmless.
-    pub async fn add_learner(&self, node: NodeId, record: NodeRecord) -> Result<(), CoreError> {
-        let adding = self.inner.raft.add_learner(node.0, record, false).await;
-        adding.map(drop).map_err(write_error)
-    }
-
-    /// On the leader: gives a learner a vote. Waits until the change is committed.
-    pub async fn promote(&self, node: NodeId) -> Result<(), CoreError> {
-        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node.0]))).await
-    }
-
-    /// On the leader: removes a voter or learner. Waits until the change is committed; a leader that removes itself
-    /// hands over soon after. Again is harmless. The last voter is not removed.
-    pub async fn remove(&self, node: NodeId) -> Result<(), CoreError> {
-        let metrics = self.metrics();
-        let ids = BTreeSet::from([node.0]);
-        if metrics.voters.contains(&node) {
-            if metrics.voters.len() == 1 {
-                return Err(CoreError::Membership {
-                    reason: format!("node {node} is the only voter"),
-                });
-            }
-            self.change(ChangeMembers::RemoveVoters(ids)).await
-        } else if metrics.members.contains_key(&node) {
-            self.change(ChangeMembers::RemoveNodes(ids)).await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn change(&self, change: ChangeMembers<u64, NodeRecord>) -> Result<(), CoreError> {
-        let changing = self.inner.raft.change_membership(change, false).await;
-        changing.map(drop).map_err(write_error)
-    }
-
-    /// On the leader: hands the leadership to `to`, or to the voter whose log is longest. Returns once the request
-    /// is made; watch [`metrics`](Self::metrics) for the result.
-    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<(), CoreError> {
-        let metrics = self.metrics();
-        if metrics.role != Role::Leader {
-            return Err(CoreError::NotLeader { leader: metrics.leader });
-        }
-        let others = metrics.replicated.iter().filter(|(id, _)| {
-            **id != self.inner.config.node && metrics.voters.contains(id) && to.is_none_or(|to| to == **id)
-        });
-        let Some((to, _)) = others.max_by_key(|(_, index)| **index) else {
-            return Err(CoreError::Membership {
-                reason: "there is no such other voter to lead".to_owned(),
-            });
-        };
-        let sent = self.inner.raft.trigger().transfer_leader(to.0).await;
-        sent.map_err(|error| CoreError::Stopped {
-            reason: error.to_string(),
-        })
+    /// Where the values are that are not in memory.
+    pub fn applied_store(&self) -> Arc<dyn AppliedStore> {
+        self.inner.applied.clone()
     }
 
     /// Answers a question of another node. `body` and the answer are what a [`PeerTransport`] carries.
@@ -398,7 +356,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// answer goes back to the sender. A snapshot that is broken or of a newer format is refused.
     pub async fn receive_snapshot(&self, head: Bytes, data: SnapshotData) -> Result<Bytes, CoreError> {
         if MendHeadV1::is_in(&head) {
-            self.take_state(data).await?;
+            let (core, taking) = (self.clone(), data);
+            let taken: BoxFuture<'static, _> = Box::pin(async move { core.take_state(taking).await });
+            taken.await?;
             return Ok(MendReplyV1::Sent.encode());
         }
         let unreadable = |reason: String| CoreError::Message { reason };
@@ -411,86 +371,16 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         };
         let state = verified.map_err(|error| unreadable(error.to_string()))?;
         let snapshot = snapshot_of(&state, data).map_err(|error| unreadable(error.to_string()))?;
-        let reply = self
-            .inner
-            .raft
-            .install_full_snapshot(convert::vote_in(&asked.vote), snapshot)
-            .await;
+        let (raft, vote) = (self.inner.raft.clone(), convert::vote_in(&asked.vote));
+        let installing: BoxFuture<'static, _> =
+            Box::pin(async move { raft.install_full_snapshot(vote, snapshot).await });
+        let reply = installing.await;
         let reply = reply.map_err(|error| CoreError::Stopped {
             reason: error.to_string(),
         })?;
         self.leader_was_heard();
         let vote = convert::vote_out(&reply.vote);
         Ok(SnapshotReplyV1 { vote }.encode())
-    }
-
-    /// What this node knows of the consensus now. Cheap; never waits.
-    pub fn metrics(&self) -> Metrics {
-        let raft = self.inner.raft.metrics().borrow_watched().clone();
-        let picture = self.inner.published.picture();
-        let rows = ClusterRows::new(picture.rows.clone());
-        let membership = raft.membership_config.membership();
-        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
-        let role = match (&raft.running_state, raft.state) {
-            (Err(_), _) | (_, ServerState::Shutdown) => Role::Stopped,
-            (_, ServerState::Leader) => Role::Leader,
-            (_, ServerState::Follower) => Role::Follower,
-            (_, ServerState::Candidate) => Role::Candidate,
-            (_, ServerState::Learner) => Role::Learner,
-        };
-        let lease = self.inner.config.election_max();
-        let quorum = match role {
-            Role::Leader => {
-                voters.iter().eq([&self.inner.config.node])
-                    || raft
-                        .last_quorum_acked
-                        .as_ref()
-                        .is_some_and(|acked| acked.elapsed() < lease)
-            }
-            Role::Stopped => false,
-            _ => {
-                let heard = *self.inner.leader_heard.lock().unwrap_or_else(PoisonError::into_inner);
-                raft.current_leader.is_some() && heard.is_some_and(|heard| heard.elapsed() < lease)
-            }
-        };
-        let replicated = raft.replication.unwrap_or_default();
-        let (verdict, aside, low_space) = {
-            let standing = self.standing();
-            (standing.verdict.clone(), standing.aside, standing.low_space)
-        };
-        let sets = raft.committed_membership_config.membership().get_joint_config();
-        let settled = sets.iter().take(1).flatten();
-        Metrics {
-            role,
-            leader: raft.current_leader.map(NodeId),
-            term: raft.current_term,
-            committed: index(&raft.cluster_committed),
-            applied: picture.head.last.map_or(0, |id| id.index),
-            last_log: raft.last_log_index.unwrap_or(0),
-            snapshot: index(&raft.snapshot),
-            purged: index(&raft.purged),
-            quorum,
-            replicated: replicated
-                .into_iter()
-                .map(|(id, at)| (NodeId(id), index(&at)))
-                .collect(),
-            members: membership
-                .nodes()
-                .map(|(id, record)| (NodeId(*id), record.clone()))
-                .collect(),
-            voters,
-            settled_voters: settled
-                .filter(|id| sets.iter().all(|set| set.contains(id)))
-                .copied()
-                .map(NodeId)
-                .collect(),
-            state_hash: picture.head.state_hash,
-            verdict,
-            aside,
-            low_space,
-            feature_level: rows.feature_level(),
-            data_key_id: rows.data_key_id(),
-        }
     }
 
     /// Builds a snapshot now, in the background.
@@ -527,10 +417,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 }
 
-fn index(id: &Option<super::types::LogId>) -> u64 {
-    id.as_ref().map_or(0, |id| id.index)
-}
-
 fn forward_error<RT: AsyncRuntime>(forward: &ForwardToLeader<TypeConfig<RT>>) -> CoreError {
     match forward.reason {
         ForwardReason::LeaseExpired => CoreError::Unavailable {
@@ -542,7 +428,9 @@ fn forward_error<RT: AsyncRuntime>(forward: &ForwardToLeader<TypeConfig<RT>>) ->
     }
 }
 
-fn write_error<RT: AsyncRuntime>(error: RaftError<TypeConfig<RT>, ClientWriteError<TypeConfig<RT>>>) -> CoreError {
+pub(super) fn write_error<RT: AsyncRuntime>(
+    error: RaftError<TypeConfig<RT>, ClientWriteError<TypeConfig<RT>>>,
+) -> CoreError {
     match error {
         RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => forward_error(&forward),
         RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => CoreError::Unknown {

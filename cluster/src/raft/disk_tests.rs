@@ -31,7 +31,7 @@ impl PeerTransport for Alone {
 
 async fn start(folder: &Path) -> (TestCore, log::DiskLog) {
     let fatal = Fatal::default();
-    let storage = store::open(folder, &fatal).unwrap();
+    let storage = store::open(folder, on_disk::<Ledger>, &fatal).unwrap();
     let config = CoreConfig {
         node: NodeId(1),
         heartbeat: Duration::from_millis(20),
@@ -119,7 +119,9 @@ fn a_snapshot_and_the_log_after_it_rebuild_the_state_and_the_log_is_purged() {
         for snapshot in fs::read_dir(folder.path().join("snapshots")).unwrap() {
             fs::remove_file(snapshot.unwrap().path()).unwrap();
         }
-        let refused = store::open(folder.path(), &Fatal::default()).err().unwrap();
+        let refused = store::open(folder.path(), on_disk::<Ledger>, &Fatal::default())
+            .err()
+            .unwrap();
         assert!(refused.0.contains("join a new one"), "{refused}");
     });
 }
@@ -161,7 +163,7 @@ fn the_membership_of_the_first_entry_is_in_the_state_after_a_clean_stop() {
         write_many(&core, 0..1).await;
         end(core, log, true, folder.path()).await;
         let fatal = Fatal::default();
-        let storage = store::open(folder.path(), &fatal).unwrap();
+        let storage = store::open(folder.path(), on_disk::<Ledger>, &fatal).unwrap();
         let voters = &storage.state.recovered.head.membership.voters;
         assert_eq!(voters.len(), 1);
     });

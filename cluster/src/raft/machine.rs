@@ -15,7 +15,8 @@ use super::agreement::{Checkpoints, Hash};
 use super::aside::Aside;
 use super::convert;
 use super::fatal::Fatal;
-use super::replica::{Replica, RowChange, Rows};
+use super::keep::{AppliedStore, Frozen, Replacement};
+use super::replica::{Replica, RowChange, Rows, on_disk};
 use super::signal::Signal;
 use super::snapshot::{SnapshotData, SnapshotReader, Snapshots};
 use super::types::{LogId, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig};
@@ -25,22 +26,12 @@ use crate::limits::{APPLY_CHUNK_MAX, SNAPSHOT_AGAIN_AFTER};
 use crate::store::format;
 use crate::{CodecError, StateMachine};
 
-/// Where applied state is kept between starts. It may lose anything: the log and the snapshots rebuild it.
-pub trait AppliedStore: Send + Sync + 'static {
-    /// Stores changes and the head that they lead to, in one step.
-    fn apply(&mut self, head: &StateHeadV1, changes: &[RowChange]) -> io::Result<()>;
-    /// Puts other rows in place of all.
-    fn replace(&mut self, head: &StateHeadV1, rows: &Rows) -> io::Result<()>;
-    /// Everything is applied: flushes and marks a clean stop.
-    fn close(&mut self, head: &StateHeadV1) -> io::Result<()>;
-}
-
 /// State found at start.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {
     /// Where in the log it stands.
     pub head: StateHeadV1,
-    /// Its rows.
+    /// Its rows, with stubs for the values that are on disk.
     pub rows: Rows,
 }
 
@@ -109,7 +100,7 @@ fn picture_of<M: StateMachine>(replica: &Replica<M>) -> Picture {
 pub(super) struct Machine<M: StateMachine> {
     replica: Mutex<Replica<M>>,
     published: Arc<Published<M>>,
-    applied: Option<Box<dyn AppliedStore>>,
+    applied: Arc<dyn AppliedStore>,
     snapshots: Arc<dyn Snapshots>,
     fatal: Fatal,
     /// While this node is being mended: what it was told to apply meanwhile.
@@ -130,7 +121,7 @@ struct Chunk<RT: AsyncRuntime> {
 impl<M: StateMachine> Machine<M> {
     pub(super) fn new(
         recovered: Recovered,
-        applied: Box<dyn AppliedStore>,
+        applied: Arc<dyn AppliedStore>,
         snapshots: Arc<dyn Snapshots>,
         fatal: Fatal,
     ) -> Result<Self, CodecError> {
@@ -141,7 +132,7 @@ impl<M: StateMachine> Machine<M> {
             given: replica.revision(),
             snapshot_again_at: Arc::default(),
             replica: Mutex::new(replica),
-            applied: Some(applied),
+            applied,
             snapshots,
             fatal,
         })
@@ -160,51 +151,49 @@ impl<M: StateMachine> Machine<M> {
         if chunk.entries == 0 {
             return;
         }
-        let head = self.replica().head();
-        self.store(|applied| applied.apply(&head, &chunk.changes));
+        self.applied.apply(std::mem::take(&mut chunk.changes));
         let published = self.published.clone();
         published.publish(self.replica());
-        chunk.changes.clear();
         chunk.entries = 0;
         for (responder, answer) in chunk.answers.drain(..) {
             responder.send(answer);
         }
     }
 
-    /// The store of applied state is a convenience: when it fails, this run goes on without it, and the next start
-    /// rebuilds from snapshot and log.
-    fn store(&mut self, step: impl FnOnce(&mut dyn AppliedStore) -> io::Result<()>) {
-        let Some(applied) = &mut self.applied else { return };
-        if let Err(error) = step(applied.as_mut()) {
-            tracing::warn!(%error, "applied state is no longer stored; the next start rebuilds it from snapshot and log");
-            self.applied = None;
-        }
-    }
-
     /// Ends in good order: everything that was applied is stored.
     pub(super) fn close(&mut self) {
         let head = self.replica().head();
-        self.store(|applied| applied.close(&head));
-        self.applied = None;
+        if let Err(error) = self.applied.close(&head) {
+            tracing::warn!(%error, "the applied state is not stored; the next start rebuilds it from snapshot and log");
+        }
     }
 
-    /// The state was replaced as a whole: stores and publishes it.
+    /// The state as it is now, whatever is applied later.
+    pub(super) fn freeze(&mut self) -> Frozen {
+        let values = self.applied.freeze();
+        let replica = self.replica();
+        Frozen {
+            head: replica.head(),
+            rows: replica.rows(),
+            values,
+            on_disk: on_disk::<M>,
+        }
+    }
+
+    /// The state was replaced as a whole: publishes it.
     fn put_in_place(&mut self) {
-        let (head, rows) = (self.replica().head(), self.replica().rows());
-        self.store(|applied| applied.replace(&head, &rows));
         let published = self.published.clone();
         published.checkpoints().forget();
         published.publish(self.replica());
     }
 
     /// From now on nothing is applied: the state is wrong. Gives it, the first time, so that it can be kept.
-    pub(super) fn step_aside(&mut self) -> Option<(StateHeadV1, Rows)> {
+    pub(super) fn step_aside(&mut self) -> Option<Frozen> {
         if self.aside.is_some() {
             return None;
         }
         self.aside = Some(Aside::default());
-        let replica = self.replica();
-        Some((replica.head(), replica.rows()))
+        Some(self.freeze())
     }
 
     /// Forgets what was remembered so far. Gives the index from which on all is remembered: a state that contains it
@@ -217,12 +206,8 @@ impl<M: StateMachine> Machine<M> {
     }
 
     /// Puts a state that is right in place, and applies what came meanwhile.
-    pub(super) fn mend(
-        &mut self,
-        head: &StateHeadV1,
-        mut right: Replica<M>,
-        data: &SnapshotData,
-    ) -> Result<(), String> {
+    pub(super) fn mend(&mut self, taken: Taken<M>, data: &SnapshotData) -> Result<(), String> {
+        let Taken { head, mut right, rows } = taken;
         let Some(aside) = &mut self.aside else {
             return Err("this node is not being mended".to_owned());
         };
@@ -234,7 +219,9 @@ impl<M: StateMachine> Machine<M> {
                 return Err(cannot_apply(&self.fatal, index, &error).to_string());
             }
         }
-        self.snapshots.adopt(head, data).map_err(|error| error.to_string())?;
+        self.snapshots.adopt(&head, data).map_err(|error| error.to_string())?;
+        rows.finish().map_err(|error| error.to_string())?;
+        self.applied.apply(changes);
         self.aside = None;
         *self.replica() = right;
         self.put_in_place();
@@ -251,16 +238,27 @@ impl<M: StateMachine> Machine<M> {
         published.publish(self.replica());
         Ok(())
     }
+}
 
-    fn load(&mut self, data: &SnapshotData) -> io::Result<StateHeadV1> {
-        let (head, rows) = format::read(SnapshotReader::new(data.clone()))?;
-        let replica = Replica::restore(&head, rows).map_err(|error| {
-            let reason = format!("cannot use the snapshot that the leader sent: {error}");
-            self.fatal.raise(reason.clone());
-            io::Error::new(io::ErrorKind::InvalidData, reason)
-        })?;
-        *self.replica() = replica;
-        Ok(head)
+/// A whole state that was read and is not in place yet.
+pub(super) struct Taken<M> {
+    head: StateHeadV1,
+    right: Replica<M>,
+    rows: Box<dyn Replacement>,
+}
+
+impl<M: StateMachine> Taken<M> {
+    /// Reads a snapshot into the store, beside the state in use.
+    pub(super) fn read(data: &SnapshotData, applied: &dyn AppliedStore) -> io::Result<Self> {
+        let mut other = applied.begin()?;
+        let reader = SnapshotReader::new(data.clone());
+        let (head, rows) = format::read(reader, on_disk::<M>, |key, value| other.put(key, value))?;
+        let right = Replica::restore(&head, rows).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Self {
+            head,
+            right,
+            rows: other,
+        })
     }
 }
 
@@ -320,18 +318,21 @@ impl<RT: AsyncRuntime, M: StateMachine> RaftStateMachine<TypeConfig<RT>> for Mac
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         let (snapshots, again_at) = (self.snapshots.clone(), self.snapshot_again_at.clone());
-        let replica = self.replica();
         Builder {
-            head: replica.head(),
-            rows: replica.rows(),
+            state: Some(self.freeze()),
             snapshots,
             again_at,
         }
     }
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
-        let head = self.load(&snapshot)?;
-        self.snapshots.adopt(&head, &snapshot)?;
+        let taken = Taken::<M>::read(&snapshot, &*self.applied).inspect_err(|error| {
+            self.fatal
+                .raise(format!("cannot use the snapshot that the leader sent: {error}"));
+        })?;
+        self.snapshots.adopt(&taken.head, &snapshot)?;
+        taken.rows.finish()?;
+        *self.replica() = taken.right;
         self.aside = None;
         self.given = self.replica().revision();
         self.put_in_place();
@@ -354,8 +355,7 @@ fn cannot_apply(fatal: &Fatal, index: u64, error: &CodecError) -> io::Error {
 
 /// Builds a snapshot from a picture of the state, while apply goes on.
 pub(super) struct Builder {
-    head: StateHeadV1,
-    rows: Rows,
+    state: Option<Frozen>,
     snapshots: Arc<dyn Snapshots>,
     again_at: Arc<AtomicU64>,
 }
@@ -364,12 +364,15 @@ impl<RT: AsyncRuntime> RaftSnapshotBuilder<TypeConfig<RT>> for Builder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot<SnapshotData>, io::Error> {
-        match self.snapshots.write(self.head.clone(), self.rows.clone()).await {
-            Ok(data) => snapshot_of(&self.head, data),
+        let state = self.state.take();
+        let state = state.ok_or_else(|| io::Error::other("a builder builds one snapshot"))?;
+        let head = state.head.clone();
+        match self.snapshots.write(state).await {
+            Ok(data) => snapshot_of(&head, data),
             // No reason to stop (a full disk, most likely): the log is kept that much longer.
             Err(error) => {
                 tracing::error!(%error, "no snapshot could be written; the log grows until one can");
-                let revision = self.head.last.map_or(0, |last| last.index);
+                let revision = head.last.map_or(0, |last| last.index);
                 self.again_at.store(revision + SNAPSHOT_AGAIN_AFTER, Ordering::Relaxed);
                 let none = SnapshotData::Memory(bytes::Bytes::new());
                 snapshot_of(&StateHeadV1::default(), none)

@@ -7,21 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use openraft::AsyncRuntime;
 use openraft::type_config::TypeConfigExt;
 
 use super::agreement::{Minority, Verdict, judge};
 use super::core::Core;
-use super::machine::Machine;
+use super::machine::{Machine, Taken};
 use super::network::{Peer, Rpc};
-use super::replica::Replica;
-use super::snapshot::{SnapshotData, SnapshotReader};
+use super::snapshot::SnapshotData;
 use super::types::TypeConfig;
 use super::{CoreError, Metrics, Role};
 use crate::envelope::wire::{Framed, MendAskV1, MendHeadV1, MendReplyV1, StateReportV1};
 use crate::limits::{MEND_WAIT_MAX, MENDS_MAX, SNAPSHOT_SEND_MAX};
-use crate::store::format;
 use crate::{NodeId, StateMachine};
 
 /// What a node knows of how its state and its disk stand, besides consensus.
@@ -182,8 +180,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
 
     async fn try_mend(&self, minority: &Minority, metrics: &Metrics) -> Result<(), String> {
         let bad = self.on_machine(|machine| machine.step_aside()).await?;
-        if let Some((head, rows)) = bad {
-            let kept = self.inner.snapshots.set_aside(head, rows).await;
+        if let Some(bad) = bad {
+            let kept = self.inner.snapshots.set_aside(bad).await;
             kept.map_err(|error| format!("the state that differs could not be kept: {error}"))?;
         }
         for right in &minority.right {
@@ -241,9 +239,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             id: ask.node,
             record: record.ok_or_else(|| format!("node {} is not a member", ask.node))?,
         };
-        let picture = self.inner.published.picture();
-        let writing = self.inner.snapshots.write(picture.head.clone(), picture.rows.clone());
-        let data = writing.await.map_err(|error| error.to_string())?;
+        let state = self.on_machine(|machine| machine.freeze()).await?;
+        let written = self.inner.snapshots.write(state).await;
+        let data = written.map_err(|error| error.to_string())?;
         let head = MendHeadV1 {}.encode();
         let sent = self
             .inner
@@ -259,22 +257,16 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         if !self.standing().aside {
             return Err(refused("this node did not ask for a state".to_owned()));
         }
-        let reader = SnapshotReader::new(data.clone());
-        let read = move || -> Result<_, String> {
-            let (head, rows) = format::read(reader).map_err(|error| error.to_string())?;
-            let replica = Replica::<M>::restore(&head, rows).map_err(|error| error.to_string())?;
-            Ok((head, replica))
-        };
-        let read = match &data {
+        let (source, applied) = (data.clone(), self.applied_store());
+        let read = move || Taken::<M>::read(&source, &*applied).map_err(|error| error.to_string());
+        let taken = match &data {
             SnapshotData::File { .. } => RT::spawn_blocking(read)
                 .await
                 .unwrap_or_else(|error| Err(error.to_string())),
             SnapshotData::Memory(_) => read(),
         };
-        let (head, replica) = read.map_err(refused)?;
-        let mended = self
-            .on_machine(move |machine| machine.mend(&head, replica, &data))
-            .await;
+        let taken = taken.map_err(refused)?;
+        let mended = self.on_machine(move |machine| machine.mend(taken, &data)).await;
         mended.and_then(|mended| mended).map_err(refused)?;
         self.standing().aside = false;
         tracing::info!("this node has the majority's state again");
@@ -288,15 +280,18 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         corrupting.await?.map_err(|error| error.to_string())
     }
 
-    async fn on_machine<T: Send + 'static>(
+    fn on_machine<T: Send + 'static>(
         &self,
         step: impl FnOnce(&mut Machine<M>) -> T + Send + 'static,
-    ) -> Result<T, String> {
-        let running = self.inner.raft.with_state_machine(move |machine: &mut Machine<M>| {
-            let done = step(machine);
-            Box::pin(async move { done })
-        });
-        running.await.map_err(|error| error.to_string())
+    ) -> BoxFuture<'static, Result<T, String>> {
+        let raft = self.inner.raft.clone();
+        Box::pin(async move {
+            let running = raft.with_state_machine(move |machine: &mut Machine<M>| {
+                let done = step(machine);
+                Box::pin(async move { done })
+            });
+            running.await.map_err(|error| error.to_string())
+        })
     }
 
     pub(super) fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {

@@ -21,11 +21,14 @@ mod core;
 #[allow(clippy::unwrap_used)]
 mod disk_tests;
 mod fatal;
+mod keep;
 pub mod log;
 mod machine;
+mod members;
 #[cfg(test)]
 pub mod memory_log;
 mod mend;
+mod metrics;
 mod network;
 mod replica;
 mod room;
@@ -41,9 +44,12 @@ use std::time::Duration;
 pub use self::core::{Core, StateParts};
 pub use agreement::Verdict;
 pub use fatal::Fatal;
-pub use machine::{AppliedStore, Recovered};
+pub use keep::{AppliedStore, Frozen, OnDisk, Replacement, Values, in_memory, stub};
+pub use machine::Recovered;
 pub use network::{CallError, Peer, PeerTransport, Rpc};
-pub use replica::{RowChange, Rows, hash_of, row_hash};
+#[cfg(test)]
+pub use replica::hash_of;
+pub use replica::{RowChange, Rows, on_disk, row_hash};
 pub use room::Room;
 pub use rows::{ClusterRows, MACHINE as MACHINE_ROWS};
 
@@ -158,6 +164,19 @@ impl Role {
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// Who leads and whether a quorum is heard.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    /// What this node is.
+    pub role: Role,
+    /// The leader that it knows.
+    pub leader: Option<NodeId>,
+    /// See [`Metrics::quorum`].
+    pub quorum: bool,
+    /// Those who vote; see [`Metrics::voters`].
+    pub voters: Vec<NodeId>,
 }
 
 /// What this node knows of the consensus at this moment.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use openraft::entry::EntryPayload;
 
+use super::keep::{OnDisk, in_memory};
 use super::rows::{self, RequestRowV1, SettingsRowV1};
 use super::types::{LogEntry, LogId, StoredMembership};
 use super::{cluster, convert};
@@ -16,7 +17,7 @@ use crate::envelope::{Answer, AppCommand, Blob, Envelope};
 use crate::limits::REQUEST_IDS_MAX;
 use crate::{ApplyContext, CodecError, StateMachine};
 
-/// All rows: machine and cluster. Clones share their structure.
+/// All rows: machine and cluster, with a stub where the value is kept on disk only. Clones share their structure.
 pub type Rows = imbl::OrdMap<Arc<[u8]>, Arc<[u8]>>;
 
 /// One row written, or removed where there is no value.
@@ -43,7 +44,7 @@ impl<M: StateMachine> Replica<M> {
     /// Builds the state from stored rows; no rows and a default head: a new one.
     pub fn restore(head: &StateHeadV1, rows: Rows) -> Result<Self, CodecError> {
         let (last, membership) = convert::head_in(head)?;
-        let hash = hash_of(&rows);
+        let hash = hash_of(&rows, on_disk::<M>);
         let machine = {
             let mut own = range(&rows, rows::MACHINE).map(|(key, value)| match &key[1..] {
                 key if M::kept_on_disk(key) => (key, &[][..]),
@@ -146,15 +147,19 @@ impl<M: StateMachine> Replica<M> {
     fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, changes: &mut Vec<RowChange>) {
         let key: Arc<[u8]> = key.into();
         let value: Option<Arc<[u8]>> = value.map(Into::into);
-        let before = match &value {
-            Some(value) => self.rows.insert(key.clone(), value.clone()),
+        let stands = value.as_ref().map(|value| match on_disk::<M>(&key) {
+            true => in_memory(on_disk::<M>, &key, value),
+            false => value.clone(),
+        });
+        if let Some(stands) = &stands {
+            self.hash = self.hash.wrapping_add(part_of_hash(&key, stands, on_disk::<M>));
+        }
+        let before = match stands {
+            Some(stands) => self.rows.insert(key.clone(), stands),
             None => self.rows.remove(&*key),
         };
         if let Some(before) = before {
-            self.hash = self.hash.wrapping_sub(row_hash(&key, &before));
-        }
-        if let Some(value) = &value {
-            self.hash = self.hash.wrapping_add(row_hash(&key, value));
+            self.hash = self.hash.wrapping_sub(part_of_hash(&key, &before, on_disk::<M>));
         }
         changes.push(RowChange { key, value });
     }
@@ -253,9 +258,23 @@ pub fn row_hash(key: &[u8], value: &[u8]) -> u128 {
 }
 
 /// The state hash of all rows.
-pub fn hash_of(rows: &Rows) -> u128 {
-    rows.iter()
-        .fold(0, |sum, (key, value)| sum.wrapping_add(row_hash(key, value)))
+pub fn hash_of(rows: &Rows, on_disk: OnDisk) -> u128 {
+    rows.iter().fold(0, |sum, (key, value)| {
+        sum.wrapping_add(part_of_hash(key, value, on_disk))
+    })
+}
+
+/// A row's part of the state hash, from what stands in memory for it.
+fn part_of_hash(key: &[u8], stands: &[u8], on_disk: OnDisk) -> u128 {
+    match <[u8; 16]>::try_from(stands) {
+        Ok(stub) if on_disk(key) => u128::from_be_bytes(stub),
+        _ => row_hash(key, stands),
+    }
+}
+
+/// Whether the value of the row with this stored key is not in memory.
+pub fn on_disk<M: StateMachine>(key: &[u8]) -> bool {
+    key.first() == Some(&rows::MACHINE) && M::kept_on_disk(&key[1..])
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use super::replica::Rows;
+use super::keep::Frozen;
 use crate::envelope::wire::StateHeadV1;
 
 /// The bytes of one whole snapshot. Clones are handles to the same bytes; an open handle outlives the file's name.
@@ -130,10 +130,10 @@ pub type Writing = Pin<Box<dyn Future<Output = io::Result<SnapshotData>> + Send>
 
 /// Where snapshots are kept.
 pub trait Snapshots: Send + Sync + 'static {
-    /// Writes `rows` and makes them durable, as the newest snapshot. Must not block the caller's thread for long.
-    fn write(&self, head: StateHeadV1, rows: Rows) -> Writing;
+    /// Writes a state and makes it durable, as the newest snapshot. Must not block the caller's thread for long.
+    fn write(&self, state: Frozen) -> Writing;
     /// Keeps a state that differs from the majority's, for whoever looks for the reason; never used again.
-    fn set_aside(&self, head: StateHeadV1, rows: Rows) -> Writing;
+    fn set_aside(&self, state: Frozen) -> Writing;
     /// The newest whole snapshot. Broken ones are skipped.
     fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>>;
     /// Begins to receive a snapshot from the leader.

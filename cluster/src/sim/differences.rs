@@ -8,7 +8,7 @@ use openraft::AsyncRuntime;
 use super::net::SimCore;
 use super::scenarios::{leader, scenario_with, sleep};
 use super::scoped::Scoped;
-use super::world::{NODES, World, write_once};
+use super::world::{NODES, World, check_history, write_once};
 use crate::raft::{CoreError, Verdict};
 use crate::{StateMachine, sim::Ledger};
 
@@ -58,6 +58,7 @@ async fn all_have_the_same(world: &World) {
         assert_eq!(core.view(), cores[0].view());
         assert_eq!(core.metrics().state_hash, cores[0].metrics().state_hash);
         assert_eq!(core.fatal().reason(), None);
+        check_history(0, core).unwrap();
     }
 }
 
@@ -155,7 +156,8 @@ fn two_that_differ_alike_are_the_majority_and_the_third_follows_them() {
         corrupt(&world, 3, 4, 999).await;
         let core = world.core(1).unwrap();
         until("node 1 is mended", || kept_copies(&world, 1) == 1 && is_mended(&core)).await;
-        write_many(&world, 20..30).await;
+        // Until the history does not tell of the changed place any more.
+        write_many(&world, 20..80).await;
         all_have_the_same(&world).await;
     });
 }

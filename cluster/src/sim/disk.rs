@@ -2,13 +2,15 @@
 //! start rebuilds it from snapshot and log.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::ledger::Ledger;
 use crate::envelope::wire::StateHeadV1;
 use crate::raft::memory_log::MemoryLog;
 use crate::raft::{
-    AppliedStore, Recovered, RowChange, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Writing,
+    AppliedStore, Frozen, OnDisk, Recovered, Replacement, RowChange, Rows, SnapshotData, SnapshotReader, SnapshotSink,
+    Snapshots, Values, Writing, on_disk,
 };
 use crate::store::format;
 
@@ -28,11 +30,14 @@ impl Disk {
     }
 
     /// What a start finds.
-    pub fn recover(&self) -> io::Result<Recovered> {
+    pub fn recover(&self, store: &MemoryStore) -> io::Result<Recovered> {
         let Some((_, data)) = self.snapshots.newest()? else {
             return Ok(Recovered::default());
         };
-        let (head, rows) = format::read(SnapshotReader::new(data))?;
+        let mut other = store.begin()?;
+        let reader = SnapshotReader::new(data);
+        let (head, rows) = format::read(reader, on_disk::<Ledger>, |key, value| other.put(key, value))?;
+        other.finish()?;
         Ok(Recovered { head, rows })
     }
 }
@@ -52,19 +57,19 @@ impl MemorySnapshots {
 }
 
 impl Snapshots for MemorySnapshots {
-    fn write(&self, head: StateHeadV1, rows: Rows) -> Writing {
+    fn write(&self, state: Frozen) -> Writing {
         let mut bytes = Vec::new();
-        let written = format::write(&mut bytes, &head, &rows).map(|()| {
+        let written = format::write(&mut bytes, &state).map(|()| {
             let data = SnapshotData::Memory(bytes.into());
-            self.put(&head, &data);
+            self.put(&state.head, &data);
             data
         });
         Box::pin(std::future::ready(written))
     }
 
-    fn set_aside(&self, head: StateHeadV1, _rows: Rows) -> Writing {
+    fn set_aside(&self, state: Frozen) -> Writing {
         let mut different = self.different.lock().unwrap_or_else(PoisonError::into_inner);
-        different.push(head);
+        different.push(state.head);
         Box::pin(std::future::ready(Ok(SnapshotData::Memory(Default::default()))))
     }
 
@@ -95,19 +100,81 @@ impl SnapshotSink for Receiving {
     }
 }
 
-/// Keeps nothing.
-pub struct Forgetful;
+/// Values in memory that do not change.
+pub struct MemoryValues(pub Rows);
 
-impl AppliedStore for Forgetful {
-    fn apply(&mut self, _head: &StateHeadV1, _changes: &[RowChange]) -> io::Result<()> {
+impl Values for MemoryValues {
+    fn get(&self, key: &[u8]) -> io::Result<Option<Arc<[u8]>>> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+/// Keeps the values that a node does not keep in memory, and nothing beyond a crash. Clones are the same store.
+#[derive(Clone)]
+pub struct MemoryStore {
+    values: Arc<Mutex<Rows>>,
+    on_disk: OnDisk,
+}
+
+impl MemoryStore {
+    pub fn new(on_disk: OnDisk) -> Self {
+        Self {
+            values: Arc::default(),
+            on_disk,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AppliedStore for MemoryStore {
+    fn apply(&self, changes: Vec<RowChange>) {
+        let mut values = self.lock();
+        for change in changes.into_iter().filter(|change| (self.on_disk)(&change.key)) {
+            match change.value {
+                Some(value) => drop(values.insert(change.key, value)),
+                None => drop(values.remove(&change.key)),
+            }
+        }
+    }
+
+    fn begin(&self) -> io::Result<Box<dyn Replacement>> {
+        Ok(Box::new(Other {
+            store: self.clone(),
+            values: Rows::new(),
+        }))
+    }
+
+    fn value(&self, key: &[u8]) -> io::Result<Option<Arc<[u8]>>> {
+        Ok(self.lock().get(key).cloned())
+    }
+
+    fn freeze(&self) -> Arc<dyn Values> {
+        Arc::new(MemoryValues(self.lock().clone()))
+    }
+
+    fn close(&self, _head: &StateHeadV1) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Other {
+    store: MemoryStore,
+    values: Rows,
+}
+
+impl Replacement for Other {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        if (self.store.on_disk)(key) {
+            self.values.insert(Arc::from(key), Arc::from(value));
+        }
         Ok(())
     }
 
-    fn replace(&mut self, _head: &StateHeadV1, _rows: &Rows) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn close(&mut self, _head: &StateHeadV1) -> io::Result<()> {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        *self.store.lock() = self.values;
         Ok(())
     }
 }

@@ -10,6 +10,19 @@ pub struct Ledger {
     operations: Vector<u64>,
 }
 
+/// How many history rows there are at most.
+pub const HISTORY_KEPT: u64 = 50;
+
+/// The key of what was done at a place in the ledger; kept on disk only.
+pub fn history_key(place: u64) -> Vec<u8> {
+    [b"h".as_slice(), &place.to_be_bytes()].concat()
+}
+
+/// What stands there.
+pub fn history_value(operation: u64) -> Vec<u8> {
+    format!("operation {operation} was written down").into_bytes()
+}
+
 fn number(what: &'static str, bytes: &[u8]) -> Result<u64, CodecError> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| CodecError {
         what,
@@ -41,8 +54,13 @@ impl StateMachine for Ledger {
         number("place", bytes)
     }
 
+    fn kept_on_disk(key: &[u8]) -> bool {
+        key.first() == Some(&b'h')
+    }
+
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
         let operations = rows
+            .filter(|(key, _)| !Self::kept_on_disk(key))
             .map(|(_, value)| number("ledger row", value))
             .collect::<Result<_, _>>()?;
         Ok(Self { operations })
@@ -53,10 +71,20 @@ impl StateMachine for Ledger {
         self.operations.push_back(*command);
         Applied {
             outcome: place,
-            changes: vec![Change {
-                key: place.to_be_bytes().to_vec(),
-                value: Some(command.to_be_bytes().to_vec()),
-            }],
+            changes: vec![
+                Change {
+                    key: place.to_be_bytes().to_vec(),
+                    value: Some(command.to_be_bytes().to_vec()),
+                },
+                Change {
+                    key: history_key(place),
+                    value: Some(history_value(*command)),
+                },
+                Change {
+                    key: history_key(place.wrapping_sub(HISTORY_KEPT)),
+                    value: None,
+                },
+            ],
         }
     }
 

@@ -10,7 +10,7 @@ mod scenarios;
 mod scoped;
 mod world;
 
-pub use disk::{Disk, Forgetful};
+pub use disk::{Disk, MemoryStore, MemoryValues};
 pub use ledger::Ledger;
 
 use std::time::Duration;

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use openraft::AsyncRuntime;
 use openraft_rt::Instant as _;
 
-use super::disk::{Disk, Forgetful};
-use super::ledger::Ledger;
+use super::disk::{Disk, MemoryStore};
+use super::ledger::{HISTORY_KEPT, Ledger, history_key, history_value};
 use super::net::{Dice, Net, SimCore};
 use super::scoped::{Scope, Scoped, panics};
 use crate::envelope::{Answer, AppCommand, Envelope};
-use crate::raft::{CoreConfig, CoreError, Fatal, NodeRecord, Role, StateParts};
+use crate::raft::{CoreConfig, CoreError, Fatal, MACHINE_ROWS, NodeRecord, Role, StateParts, on_disk};
 use crate::{NodeId, RequestId, StateMachine};
 
 pub const NODES: [u64; 3] = [1, 2, 3];
@@ -150,9 +150,10 @@ impl World {
         };
         let (scope, link) = (Scope::default(), self.net.link(id));
         let starting = scope.spawn(async move {
+            let store = MemoryStore::new(on_disk::<Ledger>);
             let state = StateParts {
-                recovered: disk.recover().map_err(|error| error.to_string())?,
-                applied: Box::new(Forgetful),
+                recovered: disk.recover(&store).map_err(|error| error.to_string())?,
+                applied: Arc::new(store),
                 snapshots: Arc::new(disk.snapshots),
             };
             let started = SimCore::start(config, link, disk.log, state, Fatal::default()).await;
@@ -265,6 +266,7 @@ impl World {
                 return Err(format!("node {id} did not catch up to {applied_to} within 10 s"));
             }
             check_ledger(id, &core, &acknowledged)?;
+            check_history(id, &core)?;
         }
         let last = self.core(1)?.metrics();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,6 +280,26 @@ impl World {
             snapshots: seen.snapshots,
             state_hash: last.state_hash,
         })
+    }
+}
+
+/// The values that are kept on disk are those of the last operations, whatever way this node came by its state.
+pub fn check_history(id: u64, core: &SimCore) -> Result<(), String> {
+    let (rows, store) = (core.rows(), core.applied_store());
+    let ledger = core.view();
+    let places = (ledger.len() as u64).saturating_sub(HISTORY_KEPT)..ledger.len() as u64;
+    for (place, operation) in places.clone().zip(ledger.iter().skip(places.start as usize)) {
+        let key = [&[MACHINE_ROWS], history_key(place).as_slice()].concat();
+        let value = store.value(&key).map_err(|error| error.to_string())?;
+        let expected = history_value(*operation);
+        if value.as_deref() != Some(&*expected) || rows.get(key.as_slice()).is_none_or(|stub| stub.len() != 16) {
+            return Err(format!("node {id}: the row on disk for place {place} holds {value:?}"));
+        }
+    }
+    let gone = [&[MACHINE_ROWS], history_key(places.start.wrapping_sub(1)).as_slice()].concat();
+    match store.value(&gone) {
+        Ok(None) => Ok(()),
+        other => Err(format!("node {id}: a row that was removed is still there: {other:?}")),
     }
 }
 

@@ -18,29 +18,30 @@ use bytes::Bytes;
 
 use crate::envelope::wire::{Framed, StateHeadV1};
 use crate::limits::{SNAPSHOT_BLOCK_BYTES, SNAPSHOT_BLOCK_BYTES_MAX};
-use crate::raft::{Rows, row_hash};
+use crate::raft::{Frozen, OnDisk, Rows, in_memory, row_hash};
 
 const MAGIC: &[u8; 8] = b"ARGOSNAP";
 const FORMAT: u32 = 1;
 
-/// Writes a snapshot of `rows`.
-pub fn write(out: &mut impl Write, head: &StateHeadV1, rows: &Rows) -> io::Result<()> {
+/// Writes a snapshot.
+pub fn write(out: &mut impl Write, state: &Frozen) -> io::Result<()> {
     let mut out = Hashing {
         inner: out,
         context: Context::new(&SHA256),
     };
     out.write_all(MAGIC)?;
     out.write_all(&FORMAT.to_be_bytes())?;
-    block(&mut out, &head.encode())?;
+    block(&mut out, &state.head.encode())?;
     let mut pending = Vec::with_capacity(SNAPSHOT_BLOCK_BYTES);
-    for (key, value) in rows {
+    state.each(|key, value| {
         put_part(&mut pending, key)?;
         put_part(&mut pending, value)?;
         if pending.len() >= SNAPSHOT_BLOCK_BYTES {
             block(&mut out, &pending)?;
             pending.clear();
         }
-    }
+        Ok(())
+    })?;
     if !pending.is_empty() {
         block(&mut out, &pending)?;
     }
@@ -49,15 +50,21 @@ pub fn write(out: &mut impl Write, head: &StateHeadV1, rows: &Rows) -> io::Resul
     inner.write_all(context.finish().as_ref())
 }
 
-/// Reads a snapshot whole; every checksum and the state hash must fit.
-pub fn read(input: impl Read) -> io::Result<(StateHeadV1, Rows)> {
+/// Reads a snapshot whole; every checksum and the state hash must fit. Each row is given to `take` with its value; the
+/// result has stubs for the values that are kept on disk.
+pub fn read(
+    input: impl Read,
+    on_disk: OnDisk,
+    mut take: impl FnMut(&[u8], &[u8]) -> io::Result<()>,
+) -> io::Result<(StateHeadV1, Rows)> {
     let mut rows = Rows::new();
     let mut hash = 0_u128;
     let mut count = 0;
     let head = walk(input, |key, value| {
         hash = hash.wrapping_add(row_hash(key, value));
         count += 1;
-        rows.insert(Arc::from(key), Arc::from(value));
+        rows.insert(Arc::from(key), in_memory(on_disk, key, value));
+        take(key, value)
     })?;
     if head.rows != count || count != rows.len() as u64 || head.state_hash != hash.to_be_bytes() {
         return Err(broken("its rows do not give the state hash that it names"));
@@ -67,10 +74,10 @@ pub fn read(input: impl Read) -> io::Result<(StateHeadV1, Rows)> {
 
 /// Reads a snapshot through without keeping its rows; gives its head.
 pub fn verify(input: impl Read) -> io::Result<StateHeadV1> {
-    walk(input, |_, _| ())
+    walk(input, |_, _| Ok(()))
 }
 
-fn walk(input: impl Read, mut row: impl FnMut(&[u8], &[u8])) -> io::Result<StateHeadV1> {
+fn walk(input: impl Read, mut row: impl FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<StateHeadV1> {
     let mut input = HashingReader {
         inner: io::BufReader::with_capacity(SNAPSHOT_BLOCK_BYTES, input),
         context: Context::new(&SHA256),
@@ -94,7 +101,7 @@ fn walk(input: impl Read, mut row: impl FnMut(&[u8], &[u8])) -> io::Result<State
         while !rest.is_empty() {
             let key = take_part(&mut rest)?;
             let value = take_part(&mut rest)?;
-            row(key, value);
+            row(key, value)?;
         }
     }
     let HashingReader { mut inner, context } = input;
@@ -199,48 +206,82 @@ impl<R: Read> Read for HashingReader<R> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::sim::MemoryValues;
 
-    fn sample() -> (StateHeadV1, Rows) {
-        let mut rows = Rows::new();
+    fn on_disk(key: &[u8]) -> bool {
+        key[3].is_multiple_of(3)
+    }
+
+    fn sample() -> Frozen {
+        let (mut rows, mut values) = (Rows::new(), Rows::new());
         for n in 0_u32..5_000 {
-            rows.insert(n.to_be_bytes().as_slice().into(), vec![7; n as usize % 300].into());
+            let (key, value) = (n.to_be_bytes(), vec![7; n as usize % 300]);
+            rows.insert(Arc::from(key.as_slice()), in_memory(on_disk, &key, &value));
+            values.insert(Arc::from(key.as_slice()), value.into());
         }
         let head = StateHeadV1 {
             rows: rows.len() as u64,
-            state_hash: crate::raft::hash_of(&rows).to_be_bytes(),
+            state_hash: crate::raft::hash_of(&rows, on_disk).to_be_bytes(),
             ..StateHeadV1::default()
         };
-        (head, rows)
+        Frozen {
+            head,
+            rows,
+            values: Arc::new(MemoryValues(values)),
+            on_disk,
+        }
     }
 
     #[test]
     fn what_was_written_is_read_back() {
-        let (head, rows) = sample();
+        let state = sample();
         let mut bytes = Vec::new();
-        write(&mut bytes, &head, &rows).unwrap();
-        let (head_read, rows_read) = read(bytes.as_slice()).unwrap();
-        assert_eq!((head_read, rows_read), (head, rows));
+        write(&mut bytes, &state).unwrap();
+        let mut values = Rows::new();
+        let take = |key: &[u8], value: &[u8]| {
+            values.insert(Arc::from(key), Arc::from(value));
+            Ok(())
+        };
+        let (head, rows) = read(bytes.as_slice(), on_disk, take).unwrap();
+        assert_eq!((head, rows), (state.head, state.rows));
+        assert_eq!(values.len(), 5_000);
+        assert!(values.iter().all(|(_, value)| value.iter().all(|byte| *byte == 7)));
+    }
+
+    #[test]
+    fn a_value_on_disk_that_is_gone_or_changed_makes_no_snapshot() {
+        for value in [None, Some(Arc::from(b"another".as_slice()))] {
+            let mut state = sample();
+            let key: Arc<[u8]> = Arc::from(3_u32.to_be_bytes().as_slice());
+            state.values = Arc::new(MemoryValues(
+                value.map_or_else(Rows::new, |value| Rows::unit(key, value)),
+            ));
+            assert!(write(&mut Vec::new(), &state).is_err());
+        }
     }
 
     #[test]
     fn a_flipped_bit_anywhere_is_found() {
-        let (head, rows) = sample();
+        let state = sample();
         let mut bytes = Vec::new();
-        write(&mut bytes, &head, &rows).unwrap();
+        write(&mut bytes, &state).unwrap();
         for at in (0..bytes.len()).step_by(997) {
             bytes[at] ^= 0x10;
-            assert!(read(bytes.as_slice()).is_err(), "bit flipped at {at}");
+            assert!(
+                read(bytes.as_slice(), on_disk, |_, _| Ok(())).is_err(),
+                "bit flipped at {at}"
+            );
             bytes[at] ^= 0x10;
         }
     }
 
     #[test]
     fn a_snapshot_that_is_cut_off_is_refused() {
-        let (head, rows) = sample();
+        let state = sample();
         let mut bytes = Vec::new();
-        write(&mut bytes, &head, &rows).unwrap();
+        write(&mut bytes, &state).unwrap();
         for keep in [0, 7, 11, 40, bytes.len() / 2, bytes.len() - 1] {
-            assert!(read(&bytes[..keep]).is_err(), "cut at {keep}");
+            assert!(read(&bytes[..keep], on_disk, |_, _| Ok(())).is_err(), "cut at {keep}");
         }
     }
 }

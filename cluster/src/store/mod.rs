@@ -5,6 +5,7 @@
 
 mod applied;
 pub mod format;
+mod layers;
 mod snapshots;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ pub use snapshots::SnapshotFolder;
 
 use crate::NodeError;
 use crate::raft::log::DiskLog;
-use crate::raft::{Fatal, Room, StateParts};
+use crate::raft::{Fatal, OnDisk, Room, StateParts};
 
 /// Everything that a node keeps of the consensus, opened.
 pub struct Storage {
@@ -28,8 +29,8 @@ pub struct Storage {
 }
 
 /// Opens (or makes) the folders `log`, `state` and `snapshots` beneath `folder`. Applied state that cannot be trusted
-/// is moved aside and rebuilt. Errors of the log raise `fatal` later on.
-pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
+/// is moved aside and rebuilt. `on_disk` says which values stay there. Errors of the log raise `fatal` later on.
+pub fn open(folder: &Path, on_disk: OnDisk, fatal: &Fatal) -> Result<Storage, NodeError> {
     let refused = |what: &str, error: &dyn std::fmt::Display| {
         NodeError(format!("cannot open the {what} in {}: {error}", folder.display()))
     };
@@ -37,9 +38,17 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
     room.give_way().map_err(|error| refused("log", &error))?;
     let snapshots = SnapshotFolder::open(&folder.join("snapshots")).map_err(|error| refused("snapshots", &error))?;
     let newest = snapshots
-        .load_newest()
+        .find_newest()
         .map_err(|error| refused("newest snapshot", &error))?;
-    let (applied, found) = SledStore::open(folder, newest).map_err(|error| refused("applied state", &error))?;
+    let at_least = newest.and_then(|head| head.last).map(|last| last.index);
+    let opened = SledStore::open(folder, at_least, on_disk, fatal.clone());
+    let (applied, found) = opened.map_err(|error| refused("applied state", &error))?;
+    let found = match found {
+        Some(found) => found,
+        None => snapshots
+            .restore(&applied, on_disk)
+            .map_err(|error| refused("newest snapshot", &error))?,
+    };
     let log =
         DiskLog::open(&folder.join("log"), room.clone(), fatal.clone()).map_err(|error| refused("log", &error))?;
     let have = found.head.last.map(|id| id.index);
@@ -58,7 +67,7 @@ pub fn open(folder: &Path, fatal: &Fatal) -> Result<Storage, NodeError> {
         room,
         state: StateParts {
             recovered: found,
-            applied: Box::new(applied),
+            applied: Arc::new(applied),
             snapshots: Arc::new(snapshots),
         },
     })

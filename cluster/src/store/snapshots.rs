@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::format;
 use crate::envelope::wire::StateHeadV1;
 use crate::limits::{DIFFERENT_KEPT, SNAPSHOTS_KEPT};
-use crate::raft::{Recovered, Rows, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
+use crate::raft::{
+    AppliedStore, Frozen, OnDisk, Recovered, SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing,
+};
 
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".part";
@@ -45,14 +47,14 @@ impl SnapshotFolder {
         })))
     }
 
-    /// Reads the newest snapshot that is whole, and remembers it; broken ones are renamed and reported.
-    pub fn load_newest(&self) -> io::Result<Option<Recovered>> {
+    /// Finds the newest snapshot that is whole, and remembers it; broken ones are renamed and reported.
+    pub fn find_newest(&self) -> io::Result<Option<StateHeadV1>> {
         for file in self.0.files()?.into_iter().rev() {
             let data = open_data(&file, None)?;
-            match format::read(SnapshotReader::new(data.clone())) {
-                Ok((head, rows)) => {
+            match format::verify(SnapshotReader::new(data.clone())) {
+                Ok(head) => {
                     self.0.remember(&head, &data);
-                    return Ok(Some(Recovered { head, rows }));
+                    return Ok(Some(head));
                 }
                 Err(error) => {
                     tracing::error!(file = %file.display(), %error, "a snapshot is broken and is set aside");
@@ -61,6 +63,17 @@ impl SnapshotFolder {
             }
         }
         Ok(None)
+    }
+
+    /// Reads the newest snapshot into `store`; no snapshot: nothing.
+    pub fn restore(&self, store: &dyn AppliedStore, on_disk: OnDisk) -> io::Result<Recovered> {
+        let Some((_, data)) = self.newest()? else {
+            return Ok(Recovered::default());
+        };
+        let mut other = store.begin()?;
+        let (head, rows) = format::read(SnapshotReader::new(data), on_disk, |key, value| other.put(key, value))?;
+        other.finish()?;
+        Ok(Recovered { head, rows })
     }
 }
 
@@ -108,21 +121,21 @@ impl Folder {
         Ok((Unfinished::new(path), file))
     }
 
-    fn write(&self, head: &StateHeadV1, rows: &Rows) -> io::Result<SnapshotData> {
+    fn write(&self, state: &Frozen) -> io::Result<SnapshotData> {
         let (unfinished, file) = self.unfinished()?;
         let mut out = BufWriter::new(file);
-        format::write(&mut out, head, rows)?;
+        format::write(&mut out, state)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        self.publish(&unfinished, head)
+        self.publish(&unfinished, &state.head)
     }
 
     /// Writes a state that differs from the majority's under a name that is never read again.
-    fn keep_different(&self, head: &StateHeadV1, rows: &Rows) -> io::Result<SnapshotData> {
+    fn keep_different(&self, state: &Frozen) -> io::Result<SnapshotData> {
         let (unfinished, file) = self.unfinished()?;
         let mut out = BufWriter::new(file);
-        format::write(&mut out, head, rows)?;
+        format::write(&mut out, state)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        let name = self.name(head).with_extension(&DIFFERENT[1..]);
+        let name = self.name(&state.head).with_extension(&DIFFERENT[1..]);
         fs::rename(unfinished.path(), &name)?;
         unfinished.adopted();
         File::open(&self.path)?.sync_all()?;
@@ -174,14 +187,14 @@ fn on_a_thread(work: impl FnOnce() -> io::Result<SnapshotData> + Send + 'static)
 
 impl Snapshots for SnapshotFolder {
     /// On a thread of its own: a snapshot is rare, and neither apply nor heartbeats wait for the disk.
-    fn write(&self, head: StateHeadV1, rows: Rows) -> Writing {
+    fn write(&self, state: Frozen) -> Writing {
         let folder = self.0.clone();
-        on_a_thread(move || folder.write(&head, &rows))
+        on_a_thread(move || folder.write(&state))
     }
 
-    fn set_aside(&self, head: StateHeadV1, rows: Rows) -> Writing {
+    fn set_aside(&self, state: Frozen) -> Writing {
         let folder = self.0.clone();
-        on_a_thread(move || folder.keep_different(&head, &rows))
+        on_a_thread(move || folder.keep_different(&state))
     }
 
     fn newest(&self) -> io::Result<Option<(StateHeadV1, SnapshotData)>> {
@@ -236,10 +249,12 @@ impl SnapshotSink for Receiving {
 mod tests {
     use super::*;
     use crate::envelope::LogIdV1;
+    use crate::raft::Rows;
+    use crate::sim::{MemoryStore, MemoryValues};
     use futures_util::FutureExt;
 
-    fn head(index: u64) -> (StateHeadV1, Rows) {
-        let rows = Rows::unit(b"k".as_slice().into(), index.to_be_bytes().as_slice().into());
+    fn state(index: u64) -> Frozen {
+        let rows = Rows::unit(Arc::from(b"k".as_slice()), Arc::from(index.to_be_bytes().as_slice()));
         let head = StateHeadV1 {
             last: Some(LogIdV1 {
                 term: 1,
@@ -247,10 +262,20 @@ mod tests {
                 index,
             }),
             rows: 1,
-            state_hash: crate::raft::hash_of(&rows).to_be_bytes(),
+            state_hash: crate::raft::hash_of(&rows, |_| false).to_be_bytes(),
             ..StateHeadV1::default()
         };
-        (head, rows)
+        Frozen {
+            head,
+            rows: rows.clone(),
+            values: Arc::new(MemoryValues(Rows::new())),
+            on_disk: |_| false,
+        }
+    }
+
+    fn newest(folder: &Path) -> u64 {
+        let found = SnapshotFolder::open(folder).unwrap().find_newest().unwrap();
+        found.unwrap().last.unwrap().index
     }
 
     #[test]
@@ -258,16 +283,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
         for index in [5, 10, 15] {
-            let (head, rows) = head(index);
-            snapshots.0.write(&head, &rows).unwrap();
+            snapshots.0.write(&state(index)).unwrap();
         }
         assert_eq!(snapshots.0.files().unwrap().len(), 2);
-        let newest = SnapshotFolder::open(folder.path())
-            .unwrap()
-            .load_newest()
-            .unwrap()
-            .unwrap();
-        assert_eq!(newest.head.last.unwrap().index, 15);
+        assert_eq!(newest(folder.path()), 15);
     }
 
     #[test]
@@ -275,8 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
         for index in [10, 5] {
-            let (head, rows) = head(index);
-            snapshots.0.write(&head, &rows).unwrap();
+            snapshots.0.write(&state(index)).unwrap();
             let (newest, _) = snapshots.newest().unwrap().unwrap();
             assert_eq!(newest.last.unwrap().index, 10);
         }
@@ -287,24 +305,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
         for index in [5, 10] {
-            let (head, rows) = head(index);
-            snapshots.0.write(&head, &rows).unwrap();
+            snapshots.0.write(&state(index)).unwrap();
         }
-        let newest = snapshots.0.files().unwrap().pop().unwrap();
-        let mut bytes = fs::read(&newest).unwrap();
+        let file = snapshots.0.files().unwrap().pop().unwrap();
+        let mut bytes = fs::read(&file).unwrap();
         bytes[30] ^= 1;
-        fs::write(&newest, bytes).unwrap();
-        let again = SnapshotFolder::open(folder.path()).unwrap();
-        assert_eq!(again.load_newest().unwrap().unwrap().head.last.unwrap().index, 5);
+        fs::write(&file, bytes).unwrap();
+        assert_eq!(newest(folder.path()), 5);
     }
 
     #[test]
     fn a_received_snapshot_is_adopted_whole_and_an_abandoned_one_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
-        let (head, rows) = head(7);
+        let state = state(7);
         let mut bytes = Vec::new();
-        format::write(&mut bytes, &head, &rows).unwrap();
+        format::write(&mut bytes, &state).unwrap();
 
         let mut abandoned = snapshots.receive().unwrap();
         abandoned.write(&bytes[..10]).unwrap();
@@ -321,22 +337,19 @@ mod tests {
         let mut sink = snapshots.receive().unwrap();
         bytes.chunks(11).for_each(|chunk| sink.write(chunk).unwrap());
         let data = sink.finish().unwrap();
-        snapshots.adopt(&head, &data).unwrap();
+        snapshots.adopt(&state.head, &data).unwrap();
         drop(data);
-        let found = SnapshotFolder::open(folder.path())
-            .unwrap()
-            .load_newest()
-            .unwrap()
-            .unwrap();
-        assert_eq!(found.rows, rows);
+        let again = SnapshotFolder::open(folder.path()).unwrap();
+        assert_eq!(again.find_newest().unwrap().as_ref(), Some(&state.head));
+        let found = again.restore(&MemoryStore::new(|_| false), |_| false).unwrap();
+        assert_eq!((found.head, found.rows), (state.head, state.rows));
     }
 
     #[test]
     fn a_snapshot_is_written_without_blocking_the_caller() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotFolder::open(folder.path()).unwrap();
-        let (head, rows) = head(3);
-        let mut writing = Snapshots::write(&snapshots, head, rows);
+        let mut writing = Snapshots::write(&snapshots, state(3));
         assert!(writing.as_mut().now_or_never().is_none_or(|written| written.is_ok()));
     }
 }

@@ -187,7 +187,9 @@ impl Watcher {
         mut self,
         changes: Arc<Changes>,
         backlog: Option<Backlog>,
-        last: mpsc::OwnedPermit<Bytes>, mut stop: watch::Receiver<bool>) {
+        last: mpsc::OwnedPermit<Bytes>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let end = tokio::select! {
             end = self.tell(&changes, backlog) => end,
             // A sender that is gone says nothing about stopping.

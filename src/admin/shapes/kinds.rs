@@ -8,6 +8,7 @@ use std::ops::Bound;
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::properties;
 use super::schema::{self, Property};
 use super::{
     Border, Built, account, administrator, api_token, authority, ban, envelope, group, host_key, role, service,
@@ -106,7 +107,7 @@ macro_rules! kinds {
                 $file::show(spec)
             }
             fn properties() -> Vec<Property> {
-                schema::$file()
+                properties::$file()
             }
         })*
 

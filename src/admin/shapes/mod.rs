@@ -13,6 +13,7 @@ pub mod group;
 pub mod host_key;
 pub mod kinds;
 pub mod mount;
+pub mod properties;
 pub mod restrictions;
 pub mod role;
 pub mod schema;

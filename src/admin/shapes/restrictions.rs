@@ -152,7 +152,8 @@ const MINUTES_OF_DAY: u16 = 24 * 60;
 
 fn minute(fields: &mut Fields, name: &'static str, default: &str) -> Result<u16, Problem> {
     let text = fields.take::<String>(name)?.unwrap_or_else(|| default.to_owned());
-    let two = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let two = |part: &str| digits(part).then(|| part.parse::<u16>().ok()).flatten();
     text.split_once(':')
         .and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)))
         .filter(|(_, minute)| *minute < 60)

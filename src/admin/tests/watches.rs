@@ -148,10 +148,20 @@ async fn what_cannot_be_watched_is_refused() {
             puts: vec![(crate::ids::Name::parse(name).unwrap(), storage)],
             ..crate::catalog::Transaction::default()
         };
-        let actor = crate::catalog::Actor::Root { node: "node-1".to_owned() };
-        let command = crate::catalog::Command { actor, from: None, at: late.clock.now(), transaction };
+        let actor = crate::catalog::Actor::Root {
+            node: "node-1".to_owned(),
+        };
+        let command = crate::catalog::Command {
+            actor,
+            from: None,
+            at: late.clock.now(),
+            transaction,
+        };
         let (id, deadline) = (argosy_cluster::RequestId([number; 16]), Duration::from_secs(1));
-        late.cluster.propose_request(id, [0; 32], command, deadline).await.unwrap();
+        late.cluster
+            .propose_request(id, [0; 32], command, deadline)
+            .await
+            .unwrap();
     }
     // It is read from the history then ...
     let mut watch = Watch::open(&late, "?from=1", &[]).await.unwrap();

@@ -304,7 +304,8 @@ impl Staged {
         }
         let resumable = matches!(
             state.stage,
-            Stage::Active | Stage::Failed(VfsError::Full | VfsError::Denied(_) | VfsError::Revoked(_))
+            Stage::Active
+                | Stage::Failed(VfsError::Full | VfsError::Denied(_) | VfsError::Revoked(_) | VfsError::Stale(_))
         );
         let whole = self.pieces().whole();
         self.free_reserved(&mut state);

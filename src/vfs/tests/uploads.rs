@@ -253,7 +253,7 @@ async fn a_revoked_upload_is_never_published() {
         |house, _| {
             house.account("alice", super::house::account("/elsewhere"));
             VfsError::Revoked(CloseReason::Revoked(
-                "the folder of this file was moved or taken away".into(),
+                "the folder of this upload was moved or taken away".into(),
             ))
         },
     ];

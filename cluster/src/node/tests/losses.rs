@@ -148,3 +148,12 @@ async fn a_node_that_missed_who_is_a_member_now_finds_the_leader() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_the_node_that_panics_stops_the_node() {
+    let place = Place::founded().await;
+    let node = place.machines[0].node();
+    node.node().keep("is tested", async { panic!("as planned") });
+    let reason = node.failed().await;
+    assert!(reason.contains("is tested has ended by a fault"), "{reason}");
+}

@@ -15,8 +15,8 @@ use crate::envelope::Blob;
 use crate::raft::machine::{Machine, Recovered};
 use crate::raft::memory_log::MemoryLog;
 use crate::raft::types::{LeaderId, LogEntry, LogId, RaftVote, TypeConfig};
-use crate::raft::{Fatal, Room};
-use crate::sim::{Disk, Forgetful, Ledger};
+use crate::raft::{Fatal, Room, on_disk};
+use crate::sim::{Disk, Ledger, MemoryStore};
 use crate::store;
 
 type Config = TypeConfig<TokioRuntime>;
@@ -27,7 +27,7 @@ impl StoreBuilder<Config, DiskLog, Machine<Ledger>, tempfile::TempDir> for OnDis
     async fn build(&self) -> Result<(tempfile::TempDir, DiskLog, Machine<Ledger>), StorageError<Config>> {
         let folder = tempfile::tempdir().unwrap();
         let fatal = Fatal::default();
-        let storage = store::open(folder.path(), &fatal).unwrap();
+        let storage = store::open(folder.path(), on_disk::<Ledger>, &fatal).unwrap();
         let state = storage.state;
         let machine = Machine::new(state.recovered, state.applied, state.snapshots, fatal).unwrap();
         Ok((folder, storage.log, machine))
@@ -40,7 +40,13 @@ impl StoreBuilder<Config, MemoryLog, Machine<Ledger>, ()> for InMemory {
     async fn build(&self) -> Result<((), MemoryLog, Machine<Ledger>), StorageError<Config>> {
         let disk = Disk::new(Duration::from_micros(10), false);
         let snapshots = Arc::new(disk.snapshots);
-        let machine = Machine::new(Recovered::default(), Box::new(Forgetful), snapshots, Fatal::default()).unwrap();
+        let machine = Machine::new(
+            Recovered::default(),
+            Arc::new(MemoryStore::new(on_disk::<Ledger>)),
+            snapshots,
+            Fatal::default(),
+        )
+        .unwrap();
         Ok(((), disk.log, machine))
     }
 }

@@ -39,7 +39,7 @@ impl Fixture {
         let answer = self.replica.apply(&entry, &mut changes);
         assert_eq!(
             self.replica.hash,
-            hash_of(&self.replica.rows),
+            hash_of(&self.replica.rows, on_disk::<Ledger>),
             "the hash follows the changes"
         );
         answer
