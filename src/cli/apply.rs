@@ -92,7 +92,9 @@ impl Asked {
                 Value::Null => {}
                 Value::Array(values) => asked.objects.extend(values),
                 // What `argosy export`, the API's lists and `apply` itself have.
-                Value::Object(map) if !map.contains_key("kind") => asked.take(map)?,
+                Value::Object(map) if ["kind", "name", "spec"].iter().all(|field| !map.contains_key(*field)) => {
+                    asked.take(map)?;
+                }
                 value @ Value::Object(_) => asked.objects.push(value),
                 _ => {
                     return Err(CliError::failed(
