@@ -14,7 +14,7 @@ impl Small {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=512m", "argosy-test"])
+            .args(["-t", "tmpfs", "-o", "size=1536m", "argosy-test"])
             .arg(folder.path())
             .status();
         assert!(mounted.unwrap().success(), "mounting needs root");
@@ -69,7 +69,6 @@ async fn until_low(node: &Cluster<Map>, expected: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "mounts a file system: run as root with --run-ignored only"]
 async fn consensus_outlives_a_full_disk_and_changes_are_refused_until_there_is_room() {
     let small = Small::mount();
     let mut machine = machine(&small);
@@ -102,7 +101,6 @@ async fn consensus_outlives_a_full_disk_and_changes_are_refused_until_there_is_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "mounts a file system: run as root with --run-ignored only"]
 async fn a_node_that_starts_on_a_full_disk_takes_part() {
     let small = Small::mount();
     let mut machine = machine(&small);
@@ -123,7 +121,6 @@ async fn a_node_that_starts_on_a_full_disk_takes_part() {
 }
 
 #[test]
-#[ignore = "mounts a file system: run as root with --run-ignored only"]
 fn the_reserve_is_given_up_for_the_next_log_file_and_made_again() {
     let small = Small::mount();
     let log = small.path().join("log");
