@@ -122,7 +122,7 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
     Account::create(&cluster);
     let api = cluster.api(0);
     let account = "/api/v1/account/new";
-    let large = format!("{{\"spec\":{{\"pad\":\"{}\"}}}}", "x".repeat(5 << 20));
+    let large = format!("{{\"spec\":{{\"pad\":\"{}\"}}}}", "x".repeat(12 << 20));
     let deep = "[".repeat(100_000);
     check(
         &api,

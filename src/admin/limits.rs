@@ -8,6 +8,8 @@ use crate::listener::PermitLimits;
 
 /// The largest request body, in bytes; the largest command is as long.
 pub const BODY_BYTES_MAX: usize = argosy_cluster::limits::COMMAND_BYTES_MAX;
+/// So much of a body that is too long is read before it is refused, in bytes, so that its sender hears why.
+pub const BODY_DISCARD_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long a request body may take to arrive.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a whole request may take: the body, the longest proposal and the longest wait.

@@ -10,6 +10,7 @@ use axum::extract::Query;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -221,25 +222,11 @@ fn parse_request_id(text: &str) -> Option<RequestId> {
     Some(RequestId(number.to_be_bytes()))
 }
 
-/// The whole body, bounded in size and time.
+/// The whole body, bounded in size and time. What is too long is read on for a while and thrown away: a connection
+/// that is closed while its peer still sends would take the answer with it.
 pub async fn body(body: Body) -> Result<Bytes, Problem> {
-    let limit = limits::BODY_BYTES_MAX;
-    match tokio::time::timeout(limits::BODY_DEADLINE, axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            use std::error::Error as _;
-            let too_large = error
-                .source()
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            Err(if too_large {
-                Problem::new(
-                    ProblemKind::TooLarge,
-                    format!("the body is over the limit of {limit} bytes"),
-                )
-            } else {
-                Problem::new(ProblemKind::Malformed, "the body broke off")
-            })
-        }
+    match tokio::time::timeout(limits::BODY_DEADLINE, gather(body)).await {
+        Ok(gathered) => gathered,
         Err(_) => {
             let seconds = limits::BODY_DEADLINE.as_secs();
             Err(Problem::new(
@@ -248,6 +235,29 @@ pub async fn body(body: Body) -> Result<Bytes, Problem> {
             ))
         }
     }
+}
+
+async fn gather(mut body: Body) -> Result<Bytes, Problem> {
+    let limit = limits::BODY_BYTES_MAX;
+    let mut whole = Vec::new();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(ProblemKind::Malformed, "the body broke off"))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        bytes += chunk.len();
+        if bytes <= limit {
+            whole.extend_from_slice(&chunk);
+        } else if bytes > limits::BODY_DISCARD_BYTES_MAX {
+            break;
+        }
+    }
+    if bytes > limit {
+        let reason = format!("the body is over the limit of {limit} bytes");
+        return Err(Problem::new(ProblemKind::TooLarge, reason));
+    }
+    Ok(whole.into())
 }
 
 /// A body as JSON. The reason names line and column, never what stands there.

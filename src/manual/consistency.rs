@@ -5,7 +5,9 @@
 //! | catalog (accounts, keys, services, ...) | Raft | linearizable changes; a change that was answered survives what a majority of disks survives |
 //! | files | the storage | what the storage gives; an upload is published whole, by one rename |
 //! | staged uploads | the storage, in a hidden folder | owned by one session of one node; another takes over by raising a generation |
-//! | live sessions, failed logins, limits | each node | counted per node |
+//! | live sessions, rates | each node | counted per node |
+//! | failed logins | each node, summed by the leader | a limit holds over all nodes while there is a quorum, else by a share per node |
+//! | who changed what (the last 10,000 changes) | Raft, on each node's disk | every change of an object, before and after |
 //! | events | each node's journal | numbered without a gap, synced within half a second |
 //!
 //! ## Changes

@@ -29,6 +29,7 @@ pub fn routes() -> Vec<Route> {
         ("term", number()),
         ("committed", number()),
         ("applied", number()),
+        ("standing", of_type("object")),
         ("sessions", number()),
         ("nodes", list(of_type("object"))),
     ]);
@@ -70,6 +71,7 @@ async fn status(State(api): State<Arc<AdminApi>>) -> Response {
         "last_log": now.last_log,
         "feature_level": now.feature_level,
         "state_hash": now.state_hash,
+        "standing": now.standing,
         "sessions": api.registry.count(),
         "nodes": nodes,
     });
