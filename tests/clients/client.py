@@ -73,6 +73,28 @@ def paramiko_sftp():
     return client
 
 
+def told_sftp(watched=True):
+    """A signed-in SFTP client for a script that is told what to do: reports {"started"}, or {"ended"} where it was
+    refused. `watched`: reports {"ended"} and leaves once the server closes."""
+    try:
+        client = paramiko_sftp()
+    except Exception as error:
+        report(ended="%s: %s" % (type(error).__name__, error))
+        leave()
+    report(started=True)
+
+    def watch():
+        connection = client.get_channel().get_transport()
+        while connection.is_active() and not client.get_channel().closed:
+            time.sleep(0.01)
+        report(ended="the server closed")
+        leave()
+
+    if watched:
+        threading.Thread(target=watch, daemon=True).start()
+    return client
+
+
 def close_whole(client, file):
     """Closes a paramiko file; raises what the server refuses, which paramiko's own close() keeps to itself."""
     from paramiko.sftp import CMD_CLOSE

@@ -4,28 +4,10 @@
 """
 
 import sys
-import threading
-import time
 
-from client import close_whole, leave, paramiko_sftp, report
+from client import close_whole, report, told_sftp
 
-try:
-    client = paramiko_sftp()
-except Exception as error:
-    report(ended="%s: %s" % (type(error).__name__, error))
-    leave()
-transport = client.get_channel().get_transport()
-report(started=True)
-
-
-def watch():
-    while transport.is_active() and not client.get_channel().closed:
-        time.sleep(0.01)
-    report(ended="the server closed")
-    leave()
-
-
-threading.Thread(target=watch, daemon=True).start()
+client = told_sftp()
 
 
 def put(path):

@@ -5,14 +5,9 @@ name allows, and reports {"did"} with {"denied"}: true, false, or the text of an
 import errno
 import sys
 
-from client import close_whole, leave, paramiko_sftp, report
+from client import close_whole, report, told_sftp
 
-try:
-    client = paramiko_sftp()
-except Exception as error:
-    report(ended="%s: %s" % (type(error).__name__, error))
-    leave()
-report(started=True)
+client = told_sftp(watched=False)
 
 
 def read(path):

@@ -399,28 +399,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "measures: run alone on a quiet machine with --run-ignored only --no-capture"]
-    fn how_long_100_000_rows_take_to_open() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, _) = open(folder.path(), None);
-        let mut other = store.begin().unwrap();
-        let mut rows = Rows::new();
-        for number in 0..100_000 {
-            let (key, value) = (format!("maccount/{number}"), vec![number as u8; 600]);
-            other.put(key.as_bytes(), &value).unwrap();
-            rows.insert(Arc::from(key.as_bytes()), Arc::from(value));
-        }
-        other.finish().unwrap();
-        store.close(&head(9, &rows)).unwrap();
-        drop((store, rows));
-        let begun = Instant::now();
-        let (_store, found) = open(folder.path(), None);
-        let took = begun.elapsed();
-        assert_eq!(found.unwrap().rows.len(), 100_000);
-        println!("100,000 rows of 600 bytes: opened in {took:?}");
-    }
-
-    #[test]
     fn files_that_are_no_database_are_moved_aside_and_two_bad_copies_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..4 {

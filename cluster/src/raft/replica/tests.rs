@@ -197,33 +197,3 @@ fn join_tokens_are_bounded_and_the_first_to_end_makes_room() {
         crate::limits::JOIN_TOKENS_MAX
     );
 }
-
-#[test]
-#[ignore = "measures: run alone on a quiet machine with --run-ignored only --no-capture"]
-fn what_an_apply_costs_with_few_and_with_many_rows() {
-    let cost = |rows: u64| {
-        let many = (0..rows).map(|n| {
-            let key: Arc<[u8]> = rows::machine_key(&n.to_be_bytes()).into();
-            (key, Arc::<[u8]>::from(n.to_be_bytes().as_slice()))
-        });
-        let restored: Result<Replica<Ledger>, _> = Replica::restore(&StateHeadV1::default(), many.collect());
-        let mut replica = restored.unwrap();
-        let mut changes = Vec::new();
-        let begun = std::time::Instant::now();
-        for index in 1..=2_000_u64 {
-            let body = Bytes::from(Ledger::encode_command(&index));
-            let request = RequestId(u128::from(index).to_be_bytes());
-            let entry = LogEntry {
-                log_id: LogId::new(LeaderId { term: 1, node_id: 1 }, index),
-                payload: EntryPayload::Normal(Blob(Envelope::App(AppCommand::new(request, body)).encode())),
-            };
-            replica.apply(&entry, &mut changes).unwrap();
-            // As publishing does: what is shared is copied at the next change.
-            let _published = (replica.rows(), replica.view());
-        }
-        begun.elapsed() / 2_000
-    };
-    cost(100);
-    let (few, many) = (cost(100), cost(100_000));
-    println!("an apply costs {few:?} with 100 rows and {many:?} with 100,000");
-}
