@@ -60,7 +60,8 @@ impl Writes {
         pool.submit(move || Self::turn(core));
     }
 
-    /// Does what waits, at most [`WRITES_PER_TURN_MAX`].
+    /// Does what waits, at most [`WRITES_PER_TURN_MAX`]. The last answer comes after the turn has let go of the file:
+    /// who has all answers and closes it has closed it, and its room is free.
     fn turn(core: Arc<Core>) {
         let mut guard = TurnEnds { core: Some(core) };
         for _ in 0..WRITES_PER_TURN_MAX {
@@ -76,12 +77,22 @@ impl Writes {
                 return;
             };
             let result = core.write(offset, &chunk);
+            if !core.queued.more() {
+                guard.core = None;
+            }
             // Nobody waits any more: the bytes are written all the same.
             let _ = answer.send(result);
         }
         if let Some(core) = guard.core.take() {
             Self::submit(core);
         }
+    }
+
+    /// Whether another write waits for this turn; if not, the turn has ended.
+    fn more(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.turn = !waiting.queue.is_empty();
+        waiting.turn
     }
 }
 
