@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::layers::Layers;
 use crate::envelope::wire::{Framed, StateHeadV1};
-use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS, APPLIED_LOCK_MAX};
+use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS, APPLIED_CACHE_BYTES, APPLIED_LOCK_MAX};
 use crate::raft::{AppliedStore, Fatal, OnDisk, Recovered, Replacement, RowChange, Rows, Values, in_memory, row_hash};
 
 /// The head's key; no row has an empty key.
@@ -203,7 +203,8 @@ fn drop_tree(database: &sled::Db, tree: &sled::Tree) {
 fn open_database(path: &Path) -> io::Result<sled::Db> {
     let until = Instant::now() + APPLIED_LOCK_MAX;
     loop {
-        let opened = sled::Config::new().path(path).flush_every_ms(Some(500)).open();
+        let config = sled::Config::new().path(path).flush_every_ms(Some(500));
+        let opened = config.cache_capacity(APPLIED_CACHE_BYTES).open();
         let error = match opened {
             Ok(database) => return Ok(database),
             Err(error) => error,

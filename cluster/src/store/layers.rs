@@ -88,6 +88,7 @@ impl Layers {
     pub(super) fn add(&self, changes: Vec<RowChange>) {
         let mut state = self.lock();
         let failed = state.failed.is_some();
+        let (was_empty, was_small) = (state.layers.is_empty(), state.bytes < APPLIED_WRITE_BYTES);
         let layer = state.newest();
         let before = layer.bytes;
         let into = Arc::make_mut(&mut layer.changes);
@@ -99,7 +100,10 @@ impl Layers {
             into.insert(change.key, change.value);
         }
         state.bytes += state.layers.back().map_or(0, |layer| layer.bytes - before);
-        self.work.notify_one();
+        // Otherwise the thread waits for time to pass, and is not to be woken for each change.
+        if was_empty || (was_small && state.bytes >= APPLIED_WRITE_BYTES) {
+            self.work.notify_one();
+        }
         if failed && state.bytes > APPLIED_PENDING_BYTES_MAX {
             self.fatal.raise(format!(
                 "the applied state cannot be stored: {}. There is no room in memory for more: check the disk and its \
