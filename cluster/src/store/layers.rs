@@ -227,8 +227,7 @@ impl Layers {
                 continue;
             }
             let finish = state.ending == Ending::Finish;
-            let held = state.frozen.keys().next().copied().unwrap_or(u64::MAX);
-            let large = state.bytes >= APPLIED_WRITE_BYTES;
+            let (held, large) = (state.is_held(), state.bytes >= APPLIED_WRITE_BYTES);
             let tree = state.tree.clone();
             match state.layers.front_mut() {
                 None if finish => return None,
@@ -236,7 +235,7 @@ impl Layers {
                     state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                     waited = false;
                 }
-                Some(layer) if finish || (layer.number <= held && (layer.sealed || large || waited)) => {
+                Some(layer) if finish || (!held && (layer.sealed || large || waited)) => {
                     layer.sealed = true;
                     return Some((tree, layer.number, layer.changes.clone()));
                 }
@@ -244,7 +243,7 @@ impl Layers {
                     let (again, timeout) = self
                         .work
                         .wait_timeout_while(state, APPLIED_WRITE_EVERY, |state| {
-                            state.ending == Ending::Not && state.bytes < APPLIED_WRITE_BYTES
+                            state.ending == Ending::Not && (state.is_held() || state.bytes < APPLIED_WRITE_BYTES)
                         })
                         .unwrap_or_else(PoisonError::into_inner);
                     waited = timeout.timed_out();
@@ -260,6 +259,13 @@ impl Layers {
 }
 
 impl State {
+    /// Whether the oldest layer may not be written, because something older is frozen.
+    fn is_held(&self) -> bool {
+        let frozen = self.frozen.keys().next();
+        let oldest = self.layers.front();
+        oldest.is_some_and(|oldest| frozen.is_some_and(|frozen| oldest.number > *frozen))
+    }
+
     /// The layer that takes changes.
     fn newest(&mut self) -> &mut Layer {
         if self.layers.back().is_none_or(|layer| layer.sealed) {

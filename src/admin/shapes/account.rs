@@ -74,7 +74,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         grants: mount::grants(fields)?,
         sources,
         sessions_max,
-        restrictions: restrictions::restrictions(fields)?,
+        restrictions: restrictions::restrictions(fields)?.into(),
     };
     Ok(Built {
         spec: Spec::Account(account),
