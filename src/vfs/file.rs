@@ -224,7 +224,9 @@ impl Core {
             Some(staged) => {
                 let state = staged.read();
                 staged.check_ours(&state)?;
-                let (written, result) = change()?;
+                let changed = change();
+                staged.changed();
+                let (written, result) = changed?;
                 if state.stage == Stage::Active {
                     staged.pieces().wrote(written.start, written.end);
                 }
@@ -349,12 +351,15 @@ impl Core {
             return Err(error);
         }
         let faults = &self.asker.inner.faults;
+        let changes = self.staged.as_ref().map(|staged| staged.changes());
         let synced = faults
             .check(FaultPoint::SyncFile)
             .and_then(|()| rustix::fs::fsync(&*self.fd).map_err(|errno| told("syncing the file", errno)))
             .map_err(|error| VfsError::Io(error.to_string()));
-        if let Err(error) = &synced {
-            self.note_failure(error);
+        match (&synced, &self.staged, changes) {
+            (Err(error), ..) => self.note_failure(error),
+            (Ok(()), Some(staged), Some(changes)) => staged.synced(changes),
+            _ => {}
         }
         synced
     }
