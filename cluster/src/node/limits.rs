@@ -45,6 +45,10 @@ pub const PEER_CALLS_MAX: usize = 64;
 /// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
 /// dead peer is noticed by its connection.
 pub const APPEND_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether an append has waited that long for its answer.
+pub const APPEND_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How many appends of one conversation are handled at once.
+pub const APPENDS_HANDLED_MAX: usize = 8;
 /// A message up to this size, in bytes, is a heartbeat or a vote, and keeps its time-out.
 pub const HEARTBEAT_BYTES_MAX: usize = 256;
 /// How much of a snapshot is read at a time, in bytes.
