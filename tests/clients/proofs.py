@@ -7,12 +7,10 @@ is "in", "refused" or the list of methods that are left after a partial success;
 
 import paramiko
 
-from client import ARGS, check, equal, leave, tcp
+from client import ARGS, check, equal, leave, stepwise
 from rawsftp import Raw
 
-connection = paramiko.ServiceRequestingTransport(tcp())
-connection.banner_timeout = connection.auth_timeout = connection.handshake_timeout = 20
-connection.start_client(timeout=20)
+connection = stepwise()
 key = paramiko.Ed25519Key.from_private_key_file(ARGS["key"])
 prompts = []
 
