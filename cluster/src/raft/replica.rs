@@ -15,6 +15,7 @@ use super::{cluster, convert};
 use crate::envelope::wire::{Framed, StateHeadV1};
 use crate::envelope::{Answer, AppCommand, Blob, Envelope};
 use crate::limits::REQUEST_IDS_MAX;
+use crate::planted::{self, Bug};
 use crate::{ApplyContext, CodecError, StateMachine};
 
 /// All rows: machine and cluster, with a stub where the value is kept on disk only. Clones share their structure.
@@ -94,7 +95,9 @@ impl<M: StateMachine> Replica<M> {
         changes: &mut Vec<RowChange>,
     ) -> Result<Answer, CodecError> {
         let request_key = rows::request_key(&app.request.0);
-        if let Some(before) = rows::get::<RequestRowV1>(&self.rows, &request_key)? {
+        if let Some(before) = rows::get::<RequestRowV1>(&self.rows, &request_key)?
+            && !planted::is(Bug::RetryAppliedTwice)
+        {
             return Ok(if before.body_hash == app.body_hash {
                 Answer::App {
                     revision: before.revision,
@@ -112,6 +115,9 @@ impl<M: StateMachine> Replica<M> {
         let applied = self.machine.apply(context, &command);
         let outcome = Blob(M::encode_outcome(&applied.outcome).into());
         for change in applied.changes {
+            if planted::is_each(Bug::ApplyDiffers, 61) {
+                continue;
+            }
             self.put(rows::machine_key(&change.key), change.value, changes);
         }
         let row = RequestRowV1 {
