@@ -48,7 +48,13 @@ fn run_seeds(sim: &Sim) -> ExitCode {
         seeds,
         threads: sim.jobs,
         failures_max: 10,
-        plan: Plan::minute,
+        plan: match seeds {
+            1 => |seed| Plan {
+                trace: true,
+                ..Plan::minute(seed)
+            },
+            _ => Plan::minute,
+        },
         prepare: || {},
         progress: true,
     });

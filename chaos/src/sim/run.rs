@@ -35,6 +35,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// The last node is a release older, until the middle of the run.
     pub older: bool,
+    /// Prints each fault as it begins.
+    pub trace: bool,
 }
 
 impl Plan {
@@ -50,6 +52,7 @@ impl Plan {
             far: Duration::from_millis(if dice.below(5) == 0 { 40 } else { 0 }),
             faults: Fault::ALL.to_vec(),
             older: dice.below(4) == 0,
+            trace: false,
         }
     }
 }
@@ -94,6 +97,7 @@ struct Run {
     next_id: u64,
     gaps: BTreeMap<Fault, Duration>,
     broken: Vec<Broken>,
+    trace: bool,
 }
 
 /// Runs a plan to its end.
@@ -126,6 +130,7 @@ impl Run {
             next_id: plan.nodes,
             gaps: BTreeMap::new(),
             broken: Vec::new(),
+            trace: plan.trace,
             plan,
         }
     }
@@ -192,13 +197,17 @@ impl Run {
             }
             self.world.start(id).await?;
         }
-        self.world.found(1).await?;
+        self.world
+            .found(1)
+            .await
+            .map_err(|error| format!("founding: {error}"))?;
         for id in 2..=self.plan.nodes {
             faults::finish_joining(&self.world, id).await;
         }
         self.world.net.set_far(self.plan.far);
         if !self.plan.older {
-            self.world.raise_feature_level(1, 2).await?;
+            let raised = self.world.raise_feature_level(1, 2).await;
+            raised.map_err(|error| format!("raising the feature level: {error}"))?;
         }
         Ok(())
     }
@@ -239,6 +248,9 @@ impl Run {
         };
         let (term, before) = (self.newest_term(), now());
         let quiet = fault.spares_the_leader() && self.world.leaders().len() == 1;
+        if self.trace {
+            println!("{:8.3} s: {} (term {term})", now().as_secs_f64(), fault.name());
+        }
         faults::begin(fault, &self.world, &mut self.dice, &mut self.next_id).await;
         sleep(Duration::from_millis(100 + self.dice.below(2_500))).await;
         if quiet {

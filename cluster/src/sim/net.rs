@@ -13,6 +13,7 @@ use super::dice::Dice;
 use super::member::Member;
 use super::scoped::{Scope, Scoped};
 use crate::raft::{CallError, CoreError, Peer, PeerTransport, Rpc, SnapshotData};
+use crate::transport::limits::KEEP_ALIVE_MAX;
 
 /// How long the sending of a snapshot may take.
 const SNAPSHOT_MAX: Duration = Duration::from_secs(2);
@@ -160,11 +161,17 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// One way: the time that it takes, or for ever where the message is lost.
-    async fn hop(&self, from: u64, to: u64) {
+    /// One way. A connection on which a message is lost is given up after a while, as one without a sign of life is.
+    async fn hop(&self, from: u64, to: u64) -> Result<(), CallError> {
         match self.net.travel(from, to) {
-            Some(latency) => Scoped::sleep(latency).await,
-            None => std::future::pending().await,
+            Some(latency) => {
+                Scoped::sleep(latency).await;
+                Ok(())
+            }
+            None => {
+                Scoped::sleep(KEEP_ALIVE_MAX).await;
+                Err(CallError::Broken("the connection gives no sign of life".to_owned()))
+            }
         }
     }
 
@@ -175,7 +182,7 @@ impl Link {
         W: FnOnce(Arc<dyn Member>) -> BoxFuture<'static, T> + Send,
     {
         let asking = async {
-            self.hop(self.from, to).await;
+            self.hop(self.from, to).await?;
             let Some((member, scope)) = self.net.up(to) else {
                 return Err(CallError::Unreachable("it is down".to_owned()));
             };
@@ -185,7 +192,7 @@ impl Link {
             let answer = answer
                 .await
                 .map_err(|_| CallError::Broken("it was killed".to_owned()))?;
-            self.hop(to, self.from).await;
+            self.hop(to, self.from).await?;
             Ok(answer)
         };
         let asked = Scoped::timeout(timeout, asking).await;
