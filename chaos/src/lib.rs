@@ -6,8 +6,11 @@
 //! * [`invariants`]: one file per promise.
 //! * [`sim`]: the real cluster crate on simulated time, network and disks; one seed derives a whole run.
 //!
+//! * [`live`]: the real binary, one process and one network namespace a node, real clients, faults from outside.
+//!
 //! What a run found is told by `README.md` beside this crate.
 
 pub mod invariants;
+pub mod live;
 pub mod oracle;
 pub mod sim;

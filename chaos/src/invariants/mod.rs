@@ -5,12 +5,16 @@
 pub mod acknowledged;
 pub mod applied_once;
 pub mod back_again;
+pub mod back_at_level;
 pub mod goes_on;
 pub mod linearizable;
+pub mod logins_go_on;
 pub mod never_called_failed;
 pub mod no_needless_election;
 pub mod one_leader;
+pub mod revoked;
 pub mod same_state;
+pub mod whole_files;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +55,14 @@ pub const ALL: &[(&str, &str)] = &[
     ("acknowledged", acknowledged::PROMISE),
     ("applied-once", applied_once::PROMISE),
     ("back-again", back_again::PROMISE),
+    ("back-at-level", back_at_level::PROMISE),
     ("goes-on", goes_on::PROMISE),
     ("linearizable", linearizable::PROMISE),
+    ("logins-go-on", logins_go_on::PROMISE),
     ("never-called-failed", never_called_failed::PROMISE),
     ("no-needless-election", no_needless_election::PROMISE),
     ("one-leader", one_leader::PROMISE),
+    ("revoked", revoked::PROMISE),
     ("same-state", same_state::PROMISE),
+    ("whole-files", whole_files::PROMISE),
 ];

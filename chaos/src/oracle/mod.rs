@@ -9,3 +9,7 @@ mod register;
 pub use history::{Action, History, Operation, Outcome, Seen, Settled};
 pub use linear::{Call, Model, Verdict, check};
 pub use register::{Register, RegisterStep, calls_of};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -256,6 +256,8 @@ impl Run {
         if quiet {
             let broken = no_needless_election::check(&fault.name(), term, self.newest_term());
             self.broken.extend(broken);
+            self.broken
+                .extend(no_needless_election::check_gap(&fault.name(), self.gap_since(before)));
         }
         faults::heal(&self.world).await?;
         sleep(Duration::from_millis(500 + self.dice.below(1_500))).await;
@@ -349,8 +351,8 @@ async fn watch(world: World, watched: Arc<Mutex<Watched>>) {
             if sight.leads {
                 watched.broken.extend(watched.leaders.seen(sight.term, &node));
             }
-            let hash: String = sight.state_hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            watched.broken.extend(watched.states.seen(&node, sight.applied, &hash));
+            let hash = u128::from_be_bytes(sight.state_hash);
+            watched.broken.extend(watched.states.seen(&node, sight.applied, hash));
             watched.broken.extend(goes_on::check(&node, sight.fatal.as_deref()));
             watched.broken.truncate(20);
             if sight.snapshot > 0 {
