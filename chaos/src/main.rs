@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argosy_chaos::live::{self, Nemesis};
-use argosy_chaos::sim::{Asked, Plan, search};
+use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
 
 /// Breaks a cluster on purpose and judges what it promised.
@@ -63,6 +63,9 @@ struct Sim {
     /// Only this seed.
     #[arg(long)]
     seed: Option<u64>,
+    /// What each seed runs.
+    #[arg(long, value_enum, default_value = "minute")]
+    scenario: Scenario,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -77,24 +80,24 @@ fn main() -> ExitCode {
 
 fn run_seeds(sim: &Sim) -> ExitCode {
     let (first, seeds) = sim.seed.map_or((sim.first, sim.seeds), |seed| (seed, 1));
+    let scenario = sim.scenario;
     let found = search(&Asked {
         first,
         seeds,
         threads: sim.jobs,
         failures_max: 10,
-        plan: match seeds {
-            1 => |seed| Plan {
-                trace: true,
-                ..Plan::minute(seed)
-            },
-            _ => Plan::minute,
-        },
-        prepare: || {},
+        plan: Box::new(move |seed| Plan {
+            trace: seeds == 1,
+            ..scenario.plan(seed)
+        }),
+        prepare: Box::new(|| {}),
         progress: true,
     });
     print!("{}", found.summary());
     for (seed, broken) in &found.failures {
-        println!("seed {seed} failed; replay: cargo run -p argosy-chaos -- sim --seed {seed}");
+        let name = clap::ValueEnum::to_possible_value(&scenario);
+        let name = name.map(|value| value.get_name().to_owned()).unwrap_or_default();
+        println!("seed {seed} failed; replay: cargo run -p argosy-chaos -- sim --scenario {name} --seed {seed}");
         for broken in broken.iter().take(5) {
             println!("  {broken}");
         }

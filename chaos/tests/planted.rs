@@ -10,44 +10,26 @@ use argosy_cluster::planted::{Bug, plant};
 /// How many seeds each bug may take at most.
 const SEEDS_MAX: u64 = 60;
 
-fn seek(bug: Bug) -> (fn(), fn(u64) -> Plan, &'static [&'static str]) {
-    let whole: fn(u64) -> Plan = |seed| only(seed, &Fault::ALL);
+/// The faults that bring a bug out, and the invariants that guard against it.
+fn seek(bug: Bug) -> (&'static [Fault], &'static [&'static str]) {
+    let power: &[Fault] = &[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::SlowDisk];
+    let consensus: &[&str] = &[
+        "acknowledged",
+        "linearizable",
+        "same-state",
+        "one-leader",
+        "goes-on",
+        "run",
+    ];
     match bug {
-        Bug::AnswerBeforeFsync => (
-            || plant(Some(Bug::AnswerBeforeFsync)),
-            |seed| only(seed, &[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::SlowDisk]),
-            &["acknowledged", "linearizable", "same-state"],
-        ),
-        Bug::ForgetVote => (
-            || plant(Some(Bug::ForgetVote)),
-            |seed| only(seed, &[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::Delay]),
-            &[
-                "one-leader",
-                "acknowledged",
-                "linearizable",
-                "same-state",
-                "run",
-                "goes-on",
-            ],
-        ),
-        Bug::ReadWithoutQuorum => (|| plant(Some(Bug::ReadWithoutQuorum)), whole, &["linearizable"]),
-        Bug::RetryAppliedTwice => (|| plant(Some(Bug::RetryAppliedTwice)), whole, &["applied-once"]),
-        Bug::UnknownCalledFailed => (
-            || plant(Some(Bug::UnknownCalledFailed)),
-            whole,
-            &["never-called-failed", "linearizable"],
-        ),
-        Bug::ApplyDiffers => (|| plant(Some(Bug::ApplyDiffers)), whole, &["same-state"]),
-        Bug::NeverVotesForOthers => (
-            || plant(Some(Bug::NeverVotesForOthers)),
-            |seed| only(seed, &[Fault::LeaderKilled]),
-            &["back-again"],
-        ),
-        Bug::LogWaitsForStorage => (
-            || plant(Some(Bug::LogWaitsForStorage)),
-            |seed| only(seed, &[Fault::StalledStorage]),
-            &["no-needless-election"],
-        ),
+        Bug::AnswerBeforeFsync => (power, consensus),
+        Bug::ForgetVote => (&[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::Delay], consensus),
+        Bug::ReadWithoutQuorum => (&Fault::ALL, &["linearizable"]),
+        Bug::RetryAppliedTwice => (&Fault::ALL, &["applied-once"]),
+        Bug::UnknownCalledFailed => (&Fault::ALL, &["never-called-failed", "linearizable"]),
+        Bug::ApplyDiffers => (&[Fault::Loss], &["same-state"]),
+        Bug::NeverVotesForOthers => (&[Fault::LeaderKilled], &["back-again"]),
+        Bug::LogWaitsForStorage => (&[Fault::StalledStorage], &["no-needless-election"]),
     }
 }
 
@@ -59,34 +41,34 @@ fn only(seed: u64, faults: &[Fault]) -> Plan {
     }
 }
 
+/// Why this bug is not proven to be caught, if so.
+fn miss(bug: Bug, readme: &str) -> Option<String> {
+    let (faults, guards) = seek(bug);
+    let found = search(&Asked {
+        first: 1,
+        seeds: SEEDS_MAX,
+        threads: 2,
+        failures_max: 1,
+        plan: Box::new(move |seed| only(seed, faults)),
+        prepare: Box::new(move || plant(Some(bug))),
+        progress: false,
+    });
+    let name = bug.name();
+    let Some((seed, broken)) = found.failures.first() else {
+        return Some(format!("{name}: not found in {SEEDS_MAX} seeds"));
+    };
+    let Some(by) = broken.iter().find(|broken| guards.contains(&broken.invariant)) else {
+        return Some(format!("{name}: seed {seed} broke {broken:?}"));
+    };
+    println!("{name}: seed {seed}, {:.1} s: {by}", found.took.as_secs_f64());
+    let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+    let told = row.is_some_and(|row| guards.iter().any(|guard| row.contains(&format!("`{guard}`"))));
+    (!told).then(|| format!("{name}: the table in README.md does not name one of {guards:?}"))
+}
+
 #[test]
 fn every_planted_bug_is_caught_and_the_table_says_so() {
     let readme = include_str!("../README.md");
-    for bug in Bug::ALL {
-        let (prepare, plan, guards) = seek(bug);
-        let found = search(&Asked {
-            first: 1,
-            seeds: SEEDS_MAX,
-            threads: 2,
-            failures_max: 1,
-            plan,
-            prepare,
-            progress: false,
-        });
-        let Some((seed, broken)) = found.failures.first() else {
-            panic!("{}: not found in {SEEDS_MAX} seeds", bug.name());
-        };
-        let by = broken.iter().find(|broken| guards.contains(&broken.invariant));
-        let by = by.unwrap_or_else(|| panic!("{}: caught by {broken:?}", bug.name()));
-        println!("{} seed {seed}: {by}", bug.name());
-        let row = readme
-            .lines()
-            .find(|line| line.starts_with(&format!("| `{}` |", bug.name())));
-        let row = row.unwrap_or_else(|| panic!("{} is not in the table", bug.name()));
-        assert!(
-            guards.iter().any(|guard| row.contains(&format!("`{guard}`"))),
-            "{}: the table names none of {guards:?}",
-            bug.name()
-        );
-    }
+    let missed: Vec<_> = Bug::ALL.into_iter().filter_map(|bug| miss(bug, readme)).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }

@@ -59,7 +59,8 @@ impl Node {
     /// Sends a signal, if it runs.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            drop(kill_process(pid, signal));
+            // One that has ended meanwhile needs no signal.
+            let _ = kill_process(pid, signal);
         }
     }
 

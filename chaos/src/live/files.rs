@@ -23,8 +23,6 @@ pub struct Login {
     pub node: usize,
     /// When it began, since the start of the run.
     pub at: Duration,
-    /// How long it took.
-    pub took: Duration,
     /// Why it failed, if it did.
     pub failed: Option<String>,
 }
@@ -226,10 +224,9 @@ impl Files {
                 return;
             }
             let node = turn % self.addresses.len();
-            let (at, begun) = (desk.begun.elapsed(), Instant::now());
+            let at = desk.begun.elapsed();
             let failed = self.sftp(node, ACCOUNT, "pwd\n").err();
-            let took = begun.elapsed();
-            self.shown().logins.push(Login { node, at, took, failed });
+            self.shown().logins.push(Login { node, at, failed });
             std::thread::sleep(Duration::from_millis(150));
         }
     }

@@ -11,7 +11,7 @@ pub const SFTP_PORT: u16 = 7422;
 /// How long a node may take to be ready.
 pub const START_MAX: Duration = Duration::from_secs(40);
 /// How long a client waits for one answer.
-pub const ANSWER_MAX: Duration = Duration::from_secs(3);
+pub const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 /// How long a connection may take.
 pub const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// How often a write is asked, with one request id.

@@ -42,7 +42,7 @@ pub fn disable(cluster: &Cluster, files: &Files) -> Result<Vec<Session>, String>
     while !open.is_empty() {
         let over = answered.elapsed() > LOOK_MAX;
         open.retain_mut(|(at, child)| {
-            let ended = !matches!(child.try_wait(), Ok(None));
+            let ended = !matches!(child.try_wait(), Ok(None)) || connection_ended(child.id());
             if ended || over {
                 drop(child.kill());
                 drop(child.wait());
@@ -57,4 +57,13 @@ pub fn disable(cluster: &Cluster, files: &Files) -> Result<Vec<Session>, String>
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(sessions)
+}
+
+/// Whether the `ssh` below this `sftp` has ended. `sftp` itself may sleep for seconds to keep its rate.
+fn connection_ended(sftp: u32) -> bool {
+    let children = std::fs::read_to_string(format!("/proc/{sftp}/task/{sftp}/children")).unwrap_or_default();
+    children.split_whitespace().all(|child| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    })
 }

@@ -126,7 +126,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     let faults = std::thread::scope(|scope| {
         let (desk, files) = (&desk, &files);
-        for process in 0..4 {
+        for process in 0..6 {
             scope.spawn(move || desk.administer(process, asked.seed));
         }
         for process in 1..=2 {

@@ -8,5 +8,9 @@ mod run;
 mod search;
 
 pub use faults::Fault;
-pub use run::{Plan, Report, run};
+pub use run::{Plan, Report, Scenario, run};
 pub use search::{Asked, Found, search};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -57,6 +57,48 @@ impl Plan {
     }
 }
 
+/// A named run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// A minute of faults, as the seed has it.
+    Minute,
+    /// An hour without faults: three nodes in three datacenters, 40 ms apart each way.
+    FarHour,
+    /// The same with five nodes.
+    FarHourFive,
+    /// Half a minute without faults and 40 ms each way: heartbeats were given up at 75 ms, so that a leader without load
+    /// took itself as cut off.
+    FarLeaderKeepsItsQuorum,
+    /// A minute in which storages stand still, and nothing else.
+    StalledStorage,
+}
+
+impl Scenario {
+    /// What this seed makes of it.
+    pub fn plan(self, seed: u64) -> Plan {
+        let quiet = |nodes, seconds| Plan {
+            nodes,
+            clients: 2,
+            pause: Duration::from_millis(1_500),
+            faults_last: Duration::from_secs(seconds),
+            far: Duration::from_millis(40),
+            faults: Vec::new(),
+            older: false,
+            ..Plan::minute(seed)
+        };
+        match self {
+            Self::Minute => Plan::minute(seed),
+            Self::FarHour => quiet(3, 3_600),
+            Self::FarHourFive => quiet(5, 3_600),
+            Self::FarLeaderKeepsItsQuorum => quiet(3, 30),
+            Self::StalledStorage => Plan {
+                faults: vec![Fault::StalledStorage],
+                ..Plan::minute(seed)
+            },
+        }
+    }
+}
+
 /// What a run showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -176,12 +218,17 @@ impl Run {
         }
         sim::spawn(watch(self.world.clone(), self.watched.clone()));
         let until = now() + self.plan.faults_last;
+        let quiet_term = self.plan.faults.is_empty().then(|| self.newest_term());
         let mut upgrade_at = self.plan.older.then(|| now() + self.plan.faults_last / 2);
         while now() < until {
             if upgrade_at.take_if(|at| now() >= *at).is_some() {
                 self.upgrade().await?;
             }
             self.one_fault().await?;
+        }
+        if let Some(term) = quiet_term {
+            let broken = no_needless_election::check("a run without faults", term, self.newest_term());
+            self.broken.extend(broken);
         }
         self.liveness().await?;
         self.settle().await
@@ -244,6 +291,11 @@ impl Run {
     async fn one_fault(&mut self) -> Result<(), String> {
         let Some(fault) = self.dice.pick(&self.plan.faults).copied() else {
             sleep(Duration::from_secs(1)).await;
+            let leader = self.world.leader().and_then(|id| self.world.sight(id));
+            if leader.is_none_or(|sight| !sight.quorum) && self.broken.len() < 5 {
+                let what = format!("no leader with a quorum at {:?} without any fault", now());
+                self.broken.push(Broken::new("no-needless-election", what));
+            }
             return Ok(());
         };
         let (term, before) = (self.newest_term(), now());

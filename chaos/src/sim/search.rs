@@ -19,9 +19,9 @@ pub struct Asked {
     /// After how many failures the search ends.
     pub failures_max: usize,
     /// What each seed makes.
-    pub plan: fn(u64) -> Plan,
+    pub plan: Box<dyn Fn(u64) -> Plan + Sync>,
     /// Runs first on each thread, for instance to plant a bug.
-    pub prepare: fn(),
+    pub prepare: Box<dyn Fn() + Sync>,
     /// Whether progress is printed.
     pub progress: bool,
 }
