@@ -158,6 +158,9 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     for broken in verdict.broken.iter().take(10) {
         println!("  BROKEN {broken}");
     }
+    for doubtful in verdict.doubtful.iter().take(5) {
+        println!("  NOT JUDGED (busy machine) {doubtful}");
+    }
     println!("  report: {}", folder.join("report.html").display());
     Ok(verdict.broken.is_empty())
 }

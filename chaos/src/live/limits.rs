@@ -29,3 +29,5 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(20);
 /// How long a disabled account's session may live on nodes that the leader reaches: the promise, and what a client and
 /// a busy machine need to notice.
 pub const REVOKED_MAX: Duration = Duration::from_millis(1_000);
+/// For longer than this the machine itself may not stand still, or promises about time are not judged.
+pub const STALL_MAX: Duration = Duration::from_millis(300);

@@ -8,7 +8,7 @@ use argosy_cluster::sim::Dice;
 
 use super::cluster::{ACCOUNT, Cluster};
 use super::files::{Files, whole};
-use super::limits::{REVOKED_MAX, SETTLE_MAX, WATCH_EVERY};
+use super::limits::{REVOKED_MAX, SETTLE_MAX, STALL_MAX, WATCH_EVERY};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
 use super::{report, revoke};
@@ -68,6 +68,10 @@ pub struct Verdict {
     pub back: Vec<(String, Option<Duration>)>,
     /// What is broken.
     pub broken: Vec<Broken>,
+    /// What took too long while the machine itself stood still: not judged.
+    pub doubtful: Vec<Broken>,
+    /// The longest time for which this machine did not let the harness run.
+    pub stalled: Duration,
     /// How long it took.
     pub lasted: Duration,
 }
@@ -87,7 +91,8 @@ impl Verdict {
         let worst = gaps.last().copied().unwrap_or_default().as_secs_f64();
         format!(
             "  {} operations, {} writes acknowledged, {} unknown, {} refused; {} uploads acknowledged, {} failed; {} \
-             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; {} promises broken",
+             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; the machine stood still for up to \
+             {:.2} s; {} promises broken, {} not judged",
             self.operations.len(),
             count(|outcome| matches!(outcome, Outcome::Written { .. })),
             count(|outcome| matches!(outcome, Outcome::Unknown(_))),
@@ -97,7 +102,9 @@ impl Verdict {
             self.logins.0,
             self.logins.1,
             self.struck.len(),
+            self.stalled.as_secs_f64(),
             self.broken.len(),
+            self.doubtful.len(),
         )
     }
 }
@@ -121,6 +128,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let files = Files::new(addresses, asked.folder.clone(), cluster.key_file());
     let desk = Desk::new(apis);
     let watched = Mutex::new(Watched::default());
+    let stalled = Mutex::new(Duration::ZERO);
     let home = asked.folder.join("files").join(ACCOUNT);
     let before = used(&cluster);
     let mut verdict = Verdict::default();
@@ -135,6 +143,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
         scope.spawn(|| files.come_in(desk));
         scope.spawn(|| files.look(desk, &home));
         scope.spawn(|| watch(&cluster, desk, &watched));
+        scope.spawn(|| feel(desk, &stalled));
         let faults = strike(asked, &cluster, desk);
         desk.over.store(true, std::sync::atomic::Ordering::Relaxed);
         faults
@@ -148,6 +157,12 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let mut watched = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdict.broken.append(&mut watched.broken);
     verdict.leaders = watched.led;
+    verdict.stalled = stalled.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if verdict.stalled > STALL_MAX {
+        let timed = ["back-again", "logins-go-on", "revoked"];
+        let all = std::mem::take(&mut verdict.broken).into_iter();
+        (verdict.doubtful, verdict.broken) = all.partition(|broken| timed.contains(&broken.invariant));
+    }
     verdict.lasted = desk.begun.elapsed();
     report::write(asked, &verdict)?;
     Ok(verdict)
@@ -338,6 +353,16 @@ fn used(cluster: &Cluster) -> Vec<back_at_level::Used> {
         }
     })
     .collect()
+}
+
+/// Feels how long the machine does not let this process run: no promise about time holds on such a machine.
+fn feel(desk: &Desk, stalled: &Mutex<Duration>) {
+    while !desk.is_over() {
+        let begun = Instant::now();
+        std::thread::sleep(Duration::from_millis(10));
+        let mut longest = stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        *longest = begun.elapsed().max(*longest);
+    }
 }
 
 /// The oracle's eye on the nodes.
