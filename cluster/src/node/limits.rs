@@ -61,6 +61,8 @@ pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);
 pub const DISMISSED_AFTER: Duration = Duration::from_secs(3);
 /// How long voters may take to answer before a removal is refused for want of a quorum.
 pub const ANSWERING_MAX: Duration = Duration::from_secs(2);
+/// How long a node that asked for its own removal, and whose answer was lost, asks whether it is removed.
+pub const CUT_OFF_MAX: Duration = Duration::from_secs(5);
 /// How often a node looks at the room on its disk.
 pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// At every how many of those looks it writes down when a confirmed leader was last heard.

@@ -135,7 +135,8 @@ pub trait PeerTransport: Clone + Send + Sync + 'static {
             async move {
                 let mut appends = appends?;
                 let append = appends.next().await?;
-                let reply = PeerTransport::call(&transport, &peer, Rpc::Append, append, timeout).await;
+                let patience = patience(append.len(), timeout);
+                let reply = PeerTransport::call(&transport, &peer, Rpc::Append, append, patience).await;
                 let appends = reply.is_ok().then_some(appends);
                 Some((reply, appends))
             }
@@ -270,7 +271,7 @@ impl<RT: AsyncRuntime, T: PeerTransport> RaftNetworkV2<TypeConfig<RT>> for Conne
         S: Stream<Item = AppendEntriesRequest<TypeConfig<RT>>> + openraft::OptionalSend + Unpin + 'static,
     {
         let (appends, under_way) = pipeline::begin(input);
-        let replies = self.transport.appends(&self.peer, appends, option.soft_ttl());
+        let replies = self.transport.appends(&self.peer, appends, option.hard_ttl());
         Box::pin(async move { Ok(pipeline::results(replies, under_way)) })
     }
 
