@@ -20,6 +20,9 @@ pub const FOUND_MAX: Duration = Duration::from_secs(10);
 pub const READ_INDEX_MAX: Duration = Duration::from_secs(5);
 /// Log entries in one message to a follower.
 pub const APPEND_ENTRIES_MAX: u64 = 64;
+/// How many messages with entries are under way to one member at once: one is written to its disk while the next
+/// travels, and what comes meanwhile goes together.
+pub const APPENDS_UNDER_WAY_MAX: usize = 2;
 /// The size at which a block of a snapshot is closed, in bytes.
 pub const SNAPSHOT_BLOCK_BYTES: usize = 64 * 1024;
 /// The largest block of a snapshot, in bytes: one row of the largest command, and what was before it in the block.
@@ -50,6 +53,9 @@ pub const LOG_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const LOG_CACHE_ENTRIES: usize = 20_000;
 /// How long an fsync of the log waits for others to share it. Longer costs a lone writer; zero costs a busy one.
 pub const LOG_SYNC_WAIT: Duration = Duration::from_micros(20);
+/// How long a commit index waits for entries to be written with. A node that is killed meanwhile and then starts alone
+/// begins that much earlier.
+pub const LOG_COMMIT_WAIT: Duration = Duration::from_millis(20);
 /// The bytes of log entries in one message to a follower; a single larger entry still goes alone.
 pub const APPEND_BYTES_MAX: usize = COMMAND_BYTES_MAX;
 /// How many rows one read gives at most.
@@ -78,6 +84,8 @@ pub const APPLIED_WRITE_BYTES: usize = 8 * 1024 * 1024;
 pub const APPLIED_PENDING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long the start waits for the lock of applied state.
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);
+/// How much of the applied state sled keeps in memory, in bytes: what is read often is in memory anyhow.
+pub const APPLIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
 /// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
 /// dead peer is noticed by its connection.

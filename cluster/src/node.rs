@@ -3,6 +3,7 @@
 //! Consensus itself is in `raft`, bytes between nodes in `transport`, secrets in `identity`.
 
 mod admission;
+mod appends;
 mod carry;
 mod confirmed;
 mod forward;

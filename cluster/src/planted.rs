@@ -87,7 +87,7 @@ mod switch {
     pub fn is_each(bug: Bug, turns: u64) -> bool {
         is(bug) && {
             TURNS.set(TURNS.get() + 1);
-            TURNS.get() % turns == 0
+            TURNS.get().is_multiple_of(turns)
         }
     }
 }

@@ -11,7 +11,7 @@ impl Access {
     /// The limits that hold for this account at `service`: its own, and the service's if there is one.
     pub fn restrictions(&self, service: &Name) -> impl Iterator<Item = &Restrictions> {
         let of_service = self.view.services.get(service).map(|object| &object.spec.restrictions);
-        std::iter::once(&self.account.spec.restrictions).chain(of_service)
+        std::iter::once(&*self.account.spec.restrictions).chain(of_service)
     }
 
     /// The most bytes of one uploaded file.

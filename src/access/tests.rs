@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use serde_json::Value;
 
@@ -220,12 +221,12 @@ fn limits_of_the_account_and_of_the_service_both_hold() {
     let limits = |max: u64, allowed: &[&str], denied: &[&str]| {
         let spec = serde_json::json!([{"kind": "account", "name": "x", "spec": {"restrictions": {
             "upload_bytes_max": max, "files_allowed": allowed, "files_denied": denied}}}]);
-        view(&spec).account("x").unwrap().spec.restrictions.clone()
+        view(&spec).account("x").unwrap().spec.restrictions.deref().clone()
     };
     let check = |account: &Restrictions, service: &Restrictions, at: &str, taken: bool| {
         let mut view = View::default();
         let spec = Account {
-            restrictions: account.clone(),
+            restrictions: account.clone().into(),
             ..view_account()
         };
         view.accounts.insert(name("alice"), object("alice", spec));

@@ -4,6 +4,7 @@
 //! Accepting connections and counting them is left to `serve`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +15,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::caller::Origin;
@@ -30,7 +32,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::default());
-    let mut seen = activity.now.subscribe();
+    let seen = activity.clone();
     let stopping = Stopping(stop.clone());
     let service = router
         .map_request(move |mut request: http::Request<Incoming>| {
@@ -56,7 +58,7 @@ where
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = nothing_asked(&mut seen, idle) => None,
+        () = nothing_asked(&seen, idle) => None,
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let ended = match ended {
@@ -89,18 +91,18 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// What is in flight on one connection: how many requests now, and how many ever began.
+/// What is in flight on one connection: how many requests now, and how many ever began. Looked at now and then, so
+/// that a request wakes nobody.
 #[derive(Default)]
 struct Activity {
-    now: watch::Sender<(u64, u64)>,
+    open: AtomicU64,
+    begun: AtomicU64,
 }
 
 impl Activity {
     fn begin(self: &Arc<Self>) -> InFlight {
-        self.now.send_modify(|(open, begun)| {
-            *open += 1;
-            *begun += 1;
-        });
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.open.fetch_add(1, Ordering::SeqCst);
         InFlight(self.clone())
     }
 }
@@ -110,28 +112,27 @@ struct InFlight(Arc<Activity>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.now.send_modify(|(open, _)| *open -= 1);
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Resolves once nothing was in flight for `idle` without a break.
-async fn nothing_asked(seen: &mut watch::Receiver<(u64, u64)>, idle: Duration) {
+/// Resolves once nothing was in flight for `idle` without a break, or a little longer.
+async fn nothing_asked(seen: &Activity, idle: Duration) {
+    let (mut before, mut since) = (None, Instant::now());
     loop {
-        let Ok(before) = seen.wait_for(|(open, _)| *open == 0).await.map(|now| now.1) else {
-            return;
-        };
-        let asked = seen.wait_for(|(_, begun)| *begun != before);
-        if !matches!(tokio::time::timeout(idle, asked).await, Ok(Ok(_))) {
+        let begun = seen.begun.load(Ordering::SeqCst);
+        if before != Some(begun) || seen.open.load(Ordering::SeqCst) > 0 {
+            (before, since) = (Some(begun), Instant::now());
+        } else if since.elapsed() >= idle {
             return;
         }
+        tokio::time::sleep(idle / limits::IDLE_LOOKS).await;
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Instant;
-
     use axum::routing::get;
     use http_body_util::Empty;
 

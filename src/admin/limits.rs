@@ -42,6 +42,8 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a connection is kept on which no request is in flight.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(90);
+/// How often it is looked during that time whether something was asked.
+pub const IDLE_LOOKS: u32 = 4;
 /// Requests at one time on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 64;
 /// Bytes of a request's head.
@@ -59,6 +61,10 @@ pub const LIST_LOOKED_AT_MAX: usize = 20_000;
 pub const FILTER_BYTES_MAX: usize = 256;
 /// How often a patch without `If-Match` is tried when others change the object at the same time.
 pub const PATCH_TRIES_MAX: u32 = 8;
+/// How often a put without `If-Match` is tried where this node was behind, or others change the object meanwhile.
+pub const PUT_TRIES_MAX: u32 = 3;
+/// A body up to this size, in bytes, is made an object right where it arrives; a larger one off the async threads.
+pub const QUICK_BYTES_MAX: usize = 16 * 1024;
 /// Fields that differ, told of one object.
 pub const DIFFERENCES_MAX: usize = 1_000;
 /// Rows of the history in one read.
@@ -76,6 +82,8 @@ pub const SESSIONS_LISTED_MAX: usize = 10_000;
 
 /// Watches at one time on one node.
 pub const WATCHERS_MAX: usize = 128;
+/// The pause after a look at what changed: a watcher hears of a change that much later at most.
+pub const WATCH_PAUSE: Duration = Duration::from_millis(10);
 /// Changed objects that are remembered for watchers; more than two of the largest transactions.
 pub const WATCH_CHANGES_MAX: usize = 25_000;
 /// Frames that wait for one watcher, the last one included.

@@ -115,6 +115,8 @@ pub fn follow(cluster: Arc<dyn ClusterPort>) -> (Arc<Changes>, Follower) {
             let after = cluster.view();
             recorded.record(&before, &after);
             before = after;
+            // Where changes come faster, several are looked at together.
+            tokio::time::sleep(limits::WATCH_PAUSE).await;
         }
     });
     (changes, Follower(task))

@@ -5,6 +5,7 @@
 use ipnet::IpNet;
 
 use super::pattern::Pattern;
+use super::rare::Rare;
 use super::restrictions::Restrictions;
 use crate::clock::UnixMillis;
 use crate::ids::Name;
@@ -42,7 +43,7 @@ pub struct Account {
     /// The most sessions at one time on one node; `None`: the service's limit alone.
     pub sessions_max: Option<u32>,
     /// When, how much, which files, how fast.
-    pub restrictions: Restrictions,
+    pub restrictions: Rare<Restrictions>,
 }
 
 impl Default for Account {
@@ -63,7 +64,7 @@ impl Default for Account {
             grants: Vec::new(),
             sources: Vec::new(),
             sessions_max: None,
-            restrictions: Restrictions::default(),
+            restrictions: Rare::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::command::{Actor, Command, Expected, Outcome, Refusal, Transaction, ro
 use super::history::{self, Record};
 use super::limits;
 use super::stored;
-use super::view::{Kind, Object, ObjectKey, Spec, View};
+use super::view::{Kind, Object, ObjectKey, Shelf, Spec, View};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -56,6 +56,7 @@ impl StateMachine for Catalog {
 
     fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
         let mut catalog = Self::default();
+        let mut names = BTreeSet::new();
         for (key, value) in rows {
             if let Some((revision, _)) = history::parse_row_key(key) {
                 *catalog.history.entry(revision).or_default() += 1;
@@ -66,11 +67,17 @@ impl StateMachine for Catalog {
                 continue;
             }
             let key = stored::parse_row_key(key)?;
-            let object = stored::decode_row(value)?;
+            let mut object = stored::decode_row(value)?;
             if object.spec.kind() != key.kind || object.name != key.name {
                 return Err(CodecError {
                     what: "object row",
                     reason: format!("the row of {key} holds another object"),
+                });
+            }
+            if let Spec::Account(account) = &mut object.spec {
+                each_name(account, |_, name| match names.get(name) {
+                    Some(known) => *name = Name::clone(known),
+                    None => drop(names.insert(name.clone())),
                 });
             }
             catalog.view.put(object);
@@ -358,7 +365,31 @@ impl Catalog {
     }
 }
 
+/// Each name of what an account refers to.
+fn each_name(account: &mut Account, mut each: impl FnMut(Kind, &mut Name)) {
+    for mount in account.mounts.iter_mut().chain(&mut account.home) {
+        each(Kind::Storage, &mut mount.storage);
+    }
+    account.groups.iter_mut().for_each(|group| each(Kind::Group, group));
+    account.roles.iter_mut().for_each(|role| each(Kind::Role, role));
+}
+
 impl View {
+    /// Lets the names that an account refers to be the same bytes in memory as those of the objects: there may be very
+    /// many accounts.
+    fn share_names(&self, account: &mut Account) {
+        fn share<T>(shelf: &Shelf<T>, name: &mut Name) {
+            if let Some((known, _)) = shelf.get_key_value(name) {
+                *name = known.clone();
+            }
+        }
+        each_name(account, |kind, name| match kind {
+            Kind::Storage => share(&self.storages, name),
+            Kind::Group => share(&self.groups, name),
+            _ => share(&self.roles, name),
+        });
+    }
+
     fn put(&mut self, object: Object<Spec>) {
         let Object {
             name,
@@ -380,7 +411,10 @@ impl View {
             }};
         }
         match spec {
-            Spec::Account(spec) => shelve!(accounts, spec),
+            Spec::Account(mut spec) => {
+                self.share_names(&mut spec);
+                shelve!(accounts, spec);
+            }
             Spec::Administrator(spec) => shelve!(administrators, spec),
             Spec::ApiToken(spec) => shelve!(api_tokens, spec),
             Spec::Service(spec) => shelve!(services, spec),

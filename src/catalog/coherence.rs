@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Mount;
 use super::administrator::Role;
 use super::command::Refusal;
 use super::inherit;
 use super::limits::{BANS_MAX, INHERITED_MAX};
 use super::settings::SETTINGS_NAME;
 use super::view::{Kind, ObjectKey, Shelf, View};
+use super::{Account, Mount};
 use crate::ids::Name;
 
 /// What must hold between objects, whatever was changed.
@@ -18,10 +18,14 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     for (key, value) in touched {
         match value {
             Some(_) => {
-                if let Some(to) = references(next, key)
-                    .into_iter()
-                    .find(|to| next.revision_of(to).is_none())
-                {
+                let mut missing = None;
+                references(next, key, |kind, name| {
+                    if missing.is_none() && !next.contains(kind, name) {
+                        let name = name.clone();
+                        missing = Some(ObjectKey { kind, name });
+                    }
+                });
+                if let Some(to) = missing {
                     return Err(Refusal::Dangling { from: key.clone(), to });
                 }
             }
@@ -51,6 +55,7 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     }
     if touched.keys().any(|key| matches!(key.kind, Kind::Group | Kind::Role)) {
         circles(next)?;
+        members_bounded(next)?;
     }
     if next.bans.len() > BANS_MAX {
         let reason = format!("more than {BANS_MAX} bans at one time are not kept; remove some, or ban networks");
@@ -71,52 +76,58 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     Ok(())
 }
 
-/// What an object refers to.
-fn references(view: &View, key: &ObjectKey) -> Vec<ObjectKey> {
-    let to = |kind: Kind, name: &Name| ObjectKey {
-        kind,
-        name: name.clone(),
-    };
-    let all = |kind: Kind, names: &[Name]| names.iter().map(|name| to(kind, name)).collect::<Vec<_>>();
-    let mounts = |mounts: &[Mount]| {
-        mounts
-            .iter()
-            .map(|mount| to(Kind::Storage, &mount.storage))
-            .collect::<Vec<_>>()
-    };
+/// What an object refers to: kind and name of each.
+fn references<'a>(view: &'a View, key: &ObjectKey, mut each: impl FnMut(Kind, &'a Name)) {
+    fn all<'a>(kind: Kind, names: &'a [Name], each: &mut impl FnMut(Kind, &'a Name)) {
+        names.iter().for_each(|name| each(kind, name));
+    }
+    fn mounts<'a>(mounts: &'a [Mount], each: &mut impl FnMut(Kind, &'a Name)) {
+        mounts.iter().for_each(|mount| each(Kind::Storage, &mount.storage));
+    }
     match key.kind {
-        Kind::Account => view.accounts.get(&key.name).map_or_else(Vec::new, |account| {
-            let account = &account.spec;
-            let home = account.home.iter().map(|mount| to(Kind::Storage, &mount.storage));
-            let mut found = mounts(&account.mounts);
-            found.extend(home);
-            found.extend(all(Kind::Group, &account.groups));
-            found.extend(all(Kind::Role, &account.roles));
-            found
-        }),
-        Kind::Group => view.groups.get(&key.name).map_or_else(Vec::new, |group| {
-            let mut found = mounts(&group.spec.mounts);
-            found.extend(all(Kind::Group, &group.spec.groups));
-            found.extend(all(Kind::Role, &group.spec.roles));
-            found
-        }),
-        Kind::Role => view
-            .roles
-            .get(&key.name)
-            .map_or_else(Vec::new, |role| all(Kind::Role, &role.spec.roles)),
-        Kind::ApiToken => view.api_tokens.get(&key.name).map_or_else(Vec::new, |token| {
-            vec![to(Kind::Administrator, &token.spec.administrator)]
-        }),
-        // The accounts that a service names are no references: deleting an account must not wait for them.
-        Kind::Service => view.services.get(&key.name).map_or_else(Vec::new, |service| {
-            let mut found = all(Kind::HostKey, &service.spec.host_keys);
-            found.extend(all(Kind::Group, &service.spec.groups));
-            found.extend(all(Kind::Authority, &service.spec.user_authorities));
-            found
-        }),
-        Kind::Administrator | Kind::HostKey | Kind::Storage | Kind::Settings | Kind::Authority | Kind::Ban => {
-            Vec::new()
+        Kind::Account => {
+            if let Some(account) = view.accounts.get(&key.name) {
+                of_account(&account.spec, &mut each);
+            }
         }
+        Kind::Group => {
+            if let Some(group) = view.groups.get(&key.name) {
+                mounts(&group.spec.mounts, &mut each);
+                all(Kind::Group, &group.spec.groups, &mut each);
+                all(Kind::Role, &group.spec.roles, &mut each);
+            }
+        }
+        Kind::Role => {
+            if let Some(role) = view.roles.get(&key.name) {
+                all(Kind::Role, &role.spec.roles, &mut each);
+            }
+        }
+        Kind::ApiToken => {
+            if let Some(token) = view.api_tokens.get(&key.name) {
+                each(Kind::Administrator, &token.spec.administrator);
+            }
+        }
+        // The accounts that a service names are no references: deleting an account must not wait for them.
+        Kind::Service => {
+            if let Some(service) = view.services.get(&key.name) {
+                all(Kind::HostKey, &service.spec.host_keys, &mut each);
+                all(Kind::Group, &service.spec.groups, &mut each);
+                all(Kind::Authority, &service.spec.user_authorities, &mut each);
+            }
+        }
+        Kind::Administrator | Kind::HostKey | Kind::Storage | Kind::Settings | Kind::Authority | Kind::Ban => {}
+    }
+}
+
+fn of_account<'a>(account: &'a Account, each: &mut impl FnMut(Kind, &'a Name)) {
+    for mount in account.mounts.iter().chain(&account.home) {
+        each(Kind::Storage, &mount.storage);
+    }
+    for group in &account.groups {
+        each(Kind::Group, group);
+    }
+    for role in &account.roles {
+        each(Kind::Role, role);
     }
 }
 
@@ -128,13 +139,34 @@ fn referrer(view: &View, key: &ObjectKey) -> Option<ObjectKey> {
             name: name.clone(),
         })
     }
-    let (accounts, groups) = (by(Kind::Account, &view.accounts), by(Kind::Group, &view.groups));
-    let (roles, services) = (by(Kind::Role, &view.roles), by(Kind::Service, &view.services));
-    let refers = |candidate: &ObjectKey| references(view, candidate).contains(key);
+    let (groups, roles) = (by(Kind::Group, &view.groups), by(Kind::Role, &view.roles));
+    let services = by(Kind::Service, &view.services);
+    let refers = |candidate: &ObjectKey| {
+        let mut found = false;
+        references(view, candidate, |kind, name| {
+            found |= kind == key.kind && *name == key.name;
+        });
+        found
+    };
+    // There may be very many of them.
+    let account = || {
+        let mut accounts = view.accounts.values();
+        let by = accounts.find(|account| {
+            let mut found = false;
+            of_account(&account.spec, &mut |kind, name| {
+                found |= kind == key.kind && *name == key.name;
+            });
+            found
+        })?;
+        Some(ObjectKey {
+            kind: Kind::Account,
+            name: by.name.clone(),
+        })
+    };
     match key.kind {
-        Kind::Storage => groups.chain(accounts).find(refers),
-        Kind::Group => services.chain(groups).chain(accounts).find(refers),
-        Kind::Role => roles.chain(groups).chain(accounts).find(refers),
+        Kind::Storage => groups.into_iter().find(refers).or_else(account),
+        Kind::Group => services.chain(groups).find(refers).or_else(account),
+        Kind::Role => roles.chain(groups).find(refers).or_else(account),
         Kind::Administrator => by(Kind::ApiToken, &view.api_tokens).find(refers),
         Kind::HostKey | Kind::Authority => services.into_iter().find(refers),
         Kind::Account | Kind::ApiToken | Kind::Service | Kind::Settings | Kind::Ban => None,
@@ -177,6 +209,29 @@ fn reached<'a>(kind: Kind, start: &'a Name, next: impl Fn(&'a Name) -> &'a [Name
             let reason = format!("{kind} `{start}` would inherit from more than {INHERITED_MAX} others");
             return Err(Refusal::Invalid { reason });
         }
+    }
+    Ok(())
+}
+
+/// A group or role that was changed brings no account above what may be inherited: it would be denied everything.
+fn members_bounded(view: &View) -> Result<(), Refusal> {
+    if view.groups.len() <= INHERITED_MAX && view.roles.len() <= INHERITED_MAX {
+        return Ok(());
+    }
+    // Many accounts name the same ones: each combination is judged once.
+    let mut judged: BTreeSet<(&[Name], &[Name])> = BTreeSet::new();
+    for account in view.accounts.values() {
+        let spec = &account.spec;
+        let none = spec.groups.is_empty() && spec.roles.is_empty();
+        if none || !judged.insert((&spec.groups, &spec.roles)) || inherit::is_bounded(view, spec) {
+            continue;
+        }
+        let reason = format!(
+            "account `{}` would inherit from more than {INHERITED_MAX} groups or roles, and so be denied everything; \
+             take it out of some first, or name fewer here",
+            account.name
+        );
+        return Err(Refusal::Invalid { reason });
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub mod host_key;
 pub mod inherit;
 pub mod limits;
 pub mod pattern;
+pub mod rare;
 pub mod restrictions;
 pub mod role;
 pub mod service;

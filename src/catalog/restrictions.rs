@@ -3,6 +3,7 @@
 //! Holding them is left to `auth`, `vfs` and the protocols.
 
 use super::pattern::Pattern;
+use super::rare::Usual;
 
 /// What is limited for an account, or for everybody at a service. Where both say something, both hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,22 @@ pub struct Restrictions {
     pub upload_rate: Option<u64>,
     /// Bytes a second that all sessions together may receive on one node; `None`: no limit.
     pub download_rate: Option<u64>,
+}
+
+impl Usual for Restrictions {
+    fn usual() -> &'static Self {
+        static NONE: Restrictions = Restrictions {
+            upload_bytes_max: None,
+            files_allowed: Vec::new(),
+            files_denied: Vec::new(),
+            hours: Vec::new(),
+            session_upload_rate: None,
+            session_download_rate: None,
+            upload_rate: None,
+            download_rate: None,
+        };
+        &NONE
+    }
 }
 
 /// Hours of some days of the week.

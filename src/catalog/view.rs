@@ -231,8 +231,16 @@ impl View {
 
     /// The revision of an object, if it exists.
     pub fn revision_of(&self, key: &ObjectKey) -> Option<u64> {
-        let name = &key.name;
-        match key.kind {
+        self.revision_at(key.kind, &key.name)
+    }
+
+    /// Whether there is an object of this kind and name.
+    pub fn contains(&self, kind: Kind, name: &Name) -> bool {
+        self.revision_at(kind, name).is_some()
+    }
+
+    fn revision_at(&self, kind: Kind, name: &Name) -> Option<u64> {
+        match kind {
             Kind::Account => self.accounts.get(name).map(|object| object.revision),
             Kind::Administrator => self.administrators.get(name).map(|object| object.revision),
             Kind::ApiToken => self.api_tokens.get(name).map(|object| object.revision),

@@ -8,3 +8,6 @@ pub const PASS_EVERY: Duration = Duration::from_secs(1);
 pub const UNSEAL_WAIT: Duration = Duration::from_secs(2);
 /// The longest time that connections get when the node stops.
 pub const STOP_DRAIN_MAX: Duration = Duration::from_secs(10);
+/// The pause after a pass: where changes come faster, one pass enforces several. The first after a quiet time does not
+/// wait.
+pub const PASS_PAUSE: Duration = Duration::from_millis(10);

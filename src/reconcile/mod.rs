@@ -15,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::catalog::{View, ViewSource};
 
@@ -64,6 +65,7 @@ impl Reconciler {
         while !*stop.borrow_and_update() {
             self.revisions.mark_unchanged();
             let view = (self.view)();
+            let again_at = Instant::now() + limits::PASS_PAUSE;
             // A bug in one pass must not end enforcement: it is said, shown, and the next pass tries again.
             match AssertUnwindSafe(doors.pass(&view)).catch_unwind().await {
                 Ok(failures) => {
@@ -97,6 +99,7 @@ impl Reconciler {
                 }
                 break;
             }
+            tokio::time::sleep_until(again_at).await;
         }
         let view = (self.view)();
         doors.ports.close_all(&view, "the node is stopping").await;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::limits;
 use crate::auth;
@@ -36,6 +37,7 @@ impl Sessions {
         while !*stop.borrow_and_update() {
             revisions.mark_unchanged();
             let now = view();
+            let again_at = Instant::now() + limits::PASS_PAUSE;
             // A bug in one pass must not end enforcement: it is said, and the next pass tries again.
             match catch_unwind(AssertUnwindSafe(|| self.pass(&now))) {
                 Ok(()) => {
@@ -51,6 +53,7 @@ impl Sessions {
                 _ = timer.tick() => {}
                 _ = stop.changed() => {}
             }
+            tokio::time::sleep_until(again_at).await;
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn rates(view: &View, session: &Session, direction: Direction) -> [Op
     let account = view
         .accounts
         .get(session.account())
-        .map(|object| &object.spec.restrictions);
+        .map(|object| &*object.spec.restrictions);
     let service = view
         .services
         .get(&session.service)

@@ -41,6 +41,10 @@ pub const PROMOTION_LAG_MAX: u64 = 64;
 pub const MEMBERS_MAX: usize = 32;
 /// How many questions of the product run at once for other members.
 pub const PEER_CALLS_MAX: usize = 64;
+/// How often it is looked whether an append has waited too long for its answer.
+pub const APPEND_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How many appends of one conversation are handled at once.
+pub const APPENDS_HANDLED_MAX: usize = 8;
 /// How much of a snapshot is read at a time, in bytes.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
 /// How long a stopping node waits for its consensus to end in good order.

@@ -10,14 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::limits;
-use crate::raft::{self, PeerTransport, Rpc, SnapshotData};
+use super::{appends, limits};
+use crate::raft::{self, Appends, PeerTransport, Replies, Rpc, SnapshotData};
 use crate::transport::{CallError, Client, Lane, NOT_A_MEMBER};
 
 /// Where a leader's messages go that has heard a quorum within one election timeout.
 pub(super) const RAFT_CONFIRMED: &str = "/raft-confirmed/";
 /// Where all other messages of consensus go.
 pub(super) const RAFT: &str = "/raft/";
+/// Where a leader's entries go, one after the other.
+pub(super) const APPENDS: &str = "/converse/appends";
 /// Where snapshots go.
 pub(super) const SNAPSHOT: &str = "/stream/snapshot";
 
@@ -51,6 +53,12 @@ impl PeerTransport for Link {
             .map_err(raft_error)
     }
 
+    fn appends(&self, peer: &raft::Peer, appends: Appends, timeout: Duration) -> Replies {
+        let (client, confirmed, node) = (self.client.clone(), self.confirmed.clone(), peer.id);
+        let confirmed = move || confirmed.load(Ordering::Relaxed);
+        appends::ask(client, node, (appends, confirmed), timeout)
+    }
+
     async fn send_snapshot(
         &self,
         peer: &raft::Peer,
@@ -78,7 +86,7 @@ fn pieces(data: SnapshotData) -> impl Stream<Item = io::Result<Bytes>> + Send + 
     })
 }
 
-fn raft_error(error: CallError) -> raft::CallError {
+pub(super) fn raft_error(error: CallError) -> raft::CallError {
     match error {
         CallError::NotSent(why) => raft::CallError::Unreachable(why),
         CallError::Refused {

@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use super::messages::{HelloV1, JoinAskV1, MembershipAskV1};
 use super::running::Node;
-use super::{PeerError, PeerService, limits, link};
+use super::{PeerError, PeerService, appends, limits, link};
 use crate::envelope::wire::Framed;
 use crate::envelope::{ClusterCommand, Envelope};
 use crate::raft::{CoreError, Rpc};
-use crate::transport::{Answering, CallError, Incoming, Lane, NOT_A_MEMBER, Refusal, Service};
+use crate::transport::{Answering, CallError, Incoming, Lane, Messages, NOT_A_MEMBER, Outgoings, Refusal, Service};
 use crate::{NodeId, StateMachine};
 
 /// A sign of life.
@@ -96,6 +96,13 @@ impl<M: StateMachine> Service for Door<M> {
             }
             self.0.take_snapshot(head, body).await
         })
+    }
+
+    fn converse(&self, _from: NodeId, path: &str, messages: Messages) -> Result<Outgoings, Refusal> {
+        match path {
+            link::APPENDS => Ok(appends::answer(self.0.clone(), messages)),
+            _ => Err(no_such_route(path)),
+        }
     }
 
     fn join<'a>(&'a self, from: SocketAddr, body: Bytes) -> Answering<'a> {

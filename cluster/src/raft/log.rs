@@ -27,7 +27,8 @@ use super::room::Room;
 use super::types::{LogEntry, LogId, RaftVote, TypeConfig};
 use crate::envelope::{Blob, LogIdV1, VoteV1};
 use crate::limits::{
-    APPEND_BYTES_MAX, LOG_CACHE_BYTES, LOG_CACHE_ENTRIES, LOG_CHUNK_BYTES, LOG_PREPARE_EVERY, LOG_SYNC_WAIT,
+    APPEND_BYTES_MAX, LOG_CACHE_BYTES, LOG_CACHE_ENTRIES, LOG_CHUNK_BYTES, LOG_COMMIT_WAIT, LOG_PREPARE_EVERY,
+    LOG_SYNC_WAIT,
 };
 
 /// About what `raft-log` adds to an entry, in bytes.
@@ -163,6 +164,8 @@ pub struct DiskLog {
     room: Arc<Room>,
     /// Bytes appended since the room was last looked after.
     appended: Arc<AtomicUsize>,
+    /// A commit index waits to be written with the next entries, or a moment later without.
+    commit_waits: Arc<AtomicBool>,
 }
 
 /// Counts fsyncs of a [`DiskLog`] without keeping it open.
@@ -197,6 +200,7 @@ impl DiskLog {
         Ok(Self {
             room,
             appended: Arc::default(),
+            commit_waits: Arc::default(),
             log: Arc::new(Mutex::new(log)),
             alarm: Arc::new(Alarm {
                 fatal,
@@ -236,6 +240,23 @@ impl DiskLog {
         let mut log = lock(&self.log);
         self.alarm
             .watch(tried, step(&mut log).and_then(|()| log.flush(true, Some(flushed))))
+    }
+
+    /// A commit index goes to the file with the next entries. Where none come, nobody waits for it: it is what a node
+    /// starts from that finds no other.
+    fn write_commit_soon<RT: AsyncRuntime>(&self) {
+        if self.commit_waits.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (log, waits, alarm) = (Arc::downgrade(&self.log), self.commit_waits.clone(), self.alarm.clone());
+        drop(TypeConfig::<RT>::spawn(async move {
+            TypeConfig::<RT>::sleep(LOG_COMMIT_WAIT).await;
+            waits.store(false, Ordering::SeqCst);
+            if let Some(log) = log.upgrade() {
+                let written = lock(&log).flush(false, None);
+                drop(alarm.watch("write the commit index to", written));
+            }
+        }));
     }
 
     fn entries(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<LogEntry>> {
@@ -331,8 +352,10 @@ impl<RT: AsyncRuntime> RaftLogStorage<TypeConfig<RT>> for DiskLog {
         let state = log.log_state();
         let moves_on = state.committed().is_none_or(|before| *before < committed);
         if moves_on && state.last().is_some_and(|last| committed <= *last) {
-            let written = log.commit(committed).and_then(|_| log.flush(false, None));
-            return self.alarm.watch("write the commit index to", written);
+            self.alarm
+                .watch("write the commit index to", log.commit(committed).map(drop))?;
+            drop(log);
+            self.write_commit_soon::<RT>();
         }
         Ok(())
     }

@@ -45,7 +45,9 @@ pub(super) struct Published<M: StateMachine> {
 
 /// The rows behind a view.
 pub(super) struct Picture {
-    pub(super) head: StateHeadV1,
+    /// The last applied index; 0 before the first.
+    pub(super) revision: u64,
+    pub(super) hash: Hash,
     pub(super) rows: Rows,
 }
 
@@ -76,7 +78,7 @@ impl<M: StateMachine> Published<M> {
     /// State hashes: at indexes that all nodes come by, and where the state stands.
     pub(super) fn hashes(&self) -> (Vec<(u64, Hash)>, (u64, Hash)) {
         let picture = self.picture();
-        let now = (picture.head.last.map_or(0, |last| last.index), picture.head.state_hash);
+        let now = (picture.revision, picture.hash);
         (self.checkpoints().all(), now)
     }
 
@@ -91,7 +93,8 @@ impl<M: StateMachine> Published<M> {
 
 fn picture_of<M: StateMachine>(replica: &Replica<M>) -> Picture {
     Picture {
-        head: replica.head(),
+        revision: replica.revision(),
+        hash: replica.hash(),
         rows: replica.rows(),
     }
 }

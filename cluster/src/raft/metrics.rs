@@ -69,7 +69,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             leader: raft.current_leader.map(NodeId),
             term: raft.current_term,
             committed: index(&raft.cluster_committed),
-            applied: picture.head.last.map_or(0, |id| id.index),
+            applied: picture.revision,
             last_log: raft.last_log_index.unwrap_or(0),
             snapshot: index(&raft.snapshot),
             purged: index(&raft.purged),
@@ -88,7 +88,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 .copied()
                 .map(NodeId)
                 .collect(),
-            state_hash: picture.head.state_hash,
+            state_hash: picture.hash,
             verdict,
             aside,
             low_space,

@@ -30,6 +30,7 @@ pub mod memory_log;
 mod mend;
 mod metrics;
 mod network;
+mod pipeline;
 mod replica;
 mod room;
 mod rows;
@@ -46,7 +47,7 @@ pub use agreement::Verdict;
 pub use fatal::Fatal;
 pub use keep::{AppliedStore, Frozen, OnDisk, Replacement, Values, in_memory, stub};
 pub use machine::Recovered;
-pub use network::{CallError, Peer, PeerTransport, Rpc};
+pub use network::{Appends, CallError, Peer, PeerTransport, Replies, Rpc};
 #[cfg(test)]
 pub use replica::hash_of;
 pub use replica::{RowChange, Rows, on_disk, row_hash};

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
@@ -17,6 +19,7 @@ use openraft::raft::{
 use openraft::{AsyncRuntime, RaftNetworkFactory, RaftNetworkV2};
 
 use super::convert;
+use super::pipeline;
 use super::snapshot::SnapshotData;
 use super::types::{NodeRecord, RaftSnapshot, RaftVote, TypeConfig};
 use crate::NodeId;
@@ -98,6 +101,12 @@ impl std::fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+/// Appends on their way to one node.
+pub type Appends = BoxStream<'static, Bytes>;
+
+/// Their answers, in order.
+pub type Replies = BoxStream<'static, Result<Bytes, CallError>>;
+
 /// Carries bytes to other nodes and their answers back. The other side gives them to [`Core::handle`] or
 /// [`Core::receive_snapshot`](super::Core::receive_snapshot).
 ///
@@ -111,6 +120,28 @@ pub trait PeerTransport: Clone + Send + Sync + 'static {
         body: Bytes,
         timeout: Duration,
     ) -> impl Future<Output = Result<Bytes, CallError>> + Send;
+
+    /// Sends appends one after the other as they come, and gives the answers in the same order. Ends with the first
+    /// error, or when all were answered. The other side gives each to [`Core::handle`], in order; `timeout` is for
+    /// one that brings nothing but a sign of life. Dropping the answers stops the sending.
+    ///
+    /// This default sends one and waits for its answer before it sends the next.
+    ///
+    /// [`Core::handle`]: super::Core::handle
+    fn appends(&self, peer: &Peer, appends: Appends, timeout: Duration) -> Replies {
+        let (transport, peer) = (self.clone(), peer.clone());
+        let next = move |appends: Option<Appends>| {
+            let (transport, peer) = (transport.clone(), peer.clone());
+            async move {
+                let mut appends = appends?;
+                let append = appends.next().await?;
+                let reply = PeerTransport::call(&transport, &peer, Rpc::Append, append, timeout).await;
+                let appends = reply.is_ok().then_some(appends);
+                Some((reply, appends))
+            }
+        };
+        Box::pin(futures_util::stream::unfold(Some(appends), next))
+    }
 
     /// Sends a snapshot: `head`, then all bytes of `data`; answers with what the other side's
     /// `receive_snapshot` returned. Dropping the future stops sending.
@@ -209,7 +240,7 @@ fn patience(bytes: usize, asked: Duration) -> Duration {
     }
 }
 
-fn rpc_error<RT: AsyncRuntime>(error: CallError) -> RPCError<TypeConfig<RT>> {
+pub(super) fn rpc_error<RT: AsyncRuntime>(error: CallError) -> RPCError<TypeConfig<RT>> {
     match error {
         CallError::Unreachable(_) => RPCError::Unreachable(Unreachable::new(&error)),
         CallError::Broken(_) => RPCError::Network(NetworkError::new(&error)),
@@ -228,6 +259,19 @@ impl<RT: AsyncRuntime, T: PeerTransport> RaftNetworkV2<TypeConfig<RT>> for Conne
         // APPEND_BYTES_MAX at once.
         let reply: AppendReplyV1 = self.ask(Rpc::Append, &convert::append_out(&rpc), &option).await?;
         Ok(convert::append_reply_in(&reply))
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<pipeline::Results<'s, RT>, RPCError<TypeConfig<RT>>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig<RT>>> + openraft::OptionalSend + Unpin + 'static,
+    {
+        let (appends, under_way) = pipeline::begin(input);
+        let replies = self.transport.appends(&self.peer, appends, option.soft_ttl());
+        Box::pin(async move { Ok(pipeline::results(replies, under_way)) })
     }
 
     async fn vote(

@@ -2,6 +2,7 @@
 //!
 //! No disk, clock, task or channel: publishing, storing and answering are left to `machine`.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -37,7 +38,8 @@ pub struct Replica<M> {
     hash: u128,
     last: Option<LogId>,
     membership: StoredMembership,
-    request_ids: u64,
+    /// The revision of each request's row.
+    requests: BTreeMap<[u8; 16], u64>,
     request_ids_max: u64,
 }
 
@@ -53,14 +55,14 @@ impl<M: StateMachine> Replica<M> {
             });
             M::restore(&mut own)?
         };
-        let request_ids = rows::requests_in_order(&rows).count() as u64;
+        let requests = rows::requests(&rows)?;
         Ok(Self {
             machine,
             rows,
             hash,
             last,
             membership,
-            request_ids,
+            requests,
             request_ids_max: REQUEST_IDS_MAX,
         })
     }
@@ -94,13 +96,14 @@ impl<M: StateMachine> Replica<M> {
         app: &AppCommand,
         changes: &mut Vec<RowChange>,
     ) -> Result<Answer, CodecError> {
-        let request_key = rows::request_key(&app.request.0);
-        if let Some(before) = rows::get::<RequestRowV1>(&self.rows, &request_key)?
+        let known = self.requests.get(&app.request.0).copied();
+        if let Some(at) = known
             && !planted::is(Bug::RetryAppliedTwice)
+            && let Some(before) = rows::get::<RequestRowV1>(&self.rows, &rows::request_key(at))?
         {
             return Ok(if before.body_hash == app.body_hash {
                 Answer::App {
-                    revision: before.revision,
+                    revision: at,
                     outcome: before.outcome,
                 }
             } else {
@@ -121,29 +124,29 @@ impl<M: StateMachine> Replica<M> {
             self.put(rows::machine_key(&change.key), change.value, changes);
         }
         let row = RequestRowV1 {
-            revision,
+            request: app.request.0,
             body_hash: app.body_hash,
             outcome: outcome.clone(),
         };
-        self.put(request_key, Some(row.encode().to_vec()), changes);
-        self.put(rows::request_order_key(revision), Some(app.request.0.to_vec()), changes);
-        self.request_ids += 1;
-        self.forget_old_requests(changes);
+        self.put(rows::request_key(revision), Some(row.encode().to_vec()), changes);
+        self.requests.insert(app.request.0, revision);
+        self.forget_old_requests(changes)?;
         Ok(Answer::App { revision, outcome })
     }
 
     /// The oldest request ids make room, in log order.
-    fn forget_old_requests(&mut self, changes: &mut Vec<RowChange>) {
-        while self.request_ids > self.request_ids_max {
-            let oldest = rows::requests_in_order(&self.rows).next();
-            let Some((order, request)) = oldest.map(|(order, request)| (order.to_vec(), rows::request_key(request)))
-            else {
-                return;
+    fn forget_old_requests(&mut self, changes: &mut Vec<RowChange>) -> Result<(), CodecError> {
+        while self.requests.len() as u64 > self.request_ids_max {
+            let Some(oldest) = rows::request_revisions(&self.rows).next() else {
+                break;
             };
-            self.put(order, None, changes);
-            self.put(request, None, changes);
-            self.request_ids -= 1;
+            let key = rows::request_key(oldest);
+            if let Some(row) = rows::get::<RequestRowV1>(&self.rows, &key)? {
+                self.requests.remove(&row.request);
+            }
+            self.put(key, None, changes);
         }
+        Ok(())
     }
 
     fn settings(&self) -> Result<SettingsRowV1, CodecError> {

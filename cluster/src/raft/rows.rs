@@ -17,7 +17,6 @@ const NODE: u8 = b'n';
 const NAME: u8 = b'u';
 const TOKEN: u8 = b't';
 const REQUEST: u8 = b'r';
-const REQUEST_ORDER: u8 = b'q';
 
 /// The cluster's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +50,11 @@ pub(super) struct TokenUseV1 {
     pub request_hash: [u8; 32],
 }
 
-/// A request that was applied.
+/// A request that was applied, at the revision that its key has: new ones stand at the end, which is cheap to store,
+/// and the first ones are the oldest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RequestRowV1 {
-    pub revision: u64,
+    pub request: [u8; 16],
     pub body_hash: [u8; 32],
     pub outcome: Blob,
 }
@@ -93,12 +93,8 @@ pub(super) fn token_key(token: &[u8; 16]) -> Vec<u8> {
     key(TOKEN, token)
 }
 
-pub(super) fn request_key(request: &[u8]) -> Vec<u8> {
-    key(REQUEST, request)
-}
-
-pub(super) fn request_order_key(revision: u64) -> Vec<u8> {
-    key(REQUEST_ORDER, &revision.to_be_bytes())
+pub(super) fn request_key(revision: u64) -> Vec<u8> {
+    key(REQUEST, &revision.to_be_bytes())
 }
 
 /// Reads the cluster's own rows in one picture of the state.
@@ -123,7 +119,7 @@ impl ClusterRows {
     /// How many request ids are remembered.
     #[cfg(test)]
     pub fn request_ids(&self) -> u64 {
-        range(&self.0, REQUEST_ORDER).count() as u64
+        range(&self.0, REQUEST).count() as u64
     }
 
     /// The name of an admitted node that was not forgotten.
@@ -168,7 +164,17 @@ pub(super) fn tokens(rows: &Rows) -> impl Iterator<Item = (&[u8], &[u8])> {
     range(rows, TOKEN)
 }
 
-/// Request ids in the order in which they were applied: order key, request id.
-pub(super) fn requests_in_order(rows: &Rows) -> impl Iterator<Item = (&[u8], &[u8])> {
-    range(rows, REQUEST_ORDER)
+/// The revisions at which requests were applied, the oldest first.
+pub(super) fn request_revisions(rows: &Rows) -> impl Iterator<Item = u64> {
+    range(rows, REQUEST).filter_map(|(key, _)| Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?)))
+}
+
+/// The requests that were applied, and at which revision each.
+pub(super) fn requests(rows: &Rows) -> Result<BTreeMap<[u8; 16], u64>, CodecError> {
+    request_revisions(rows)
+        .filter_map(|revision| {
+            let row = get::<RequestRowV1>(rows, &request_key(revision)).transpose()?;
+            Some(row.map(|row| (row.request, revision)))
+        })
+        .collect()
 }

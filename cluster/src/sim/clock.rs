@@ -69,7 +69,7 @@ const BEFORE: Duration = Duration::from_secs(86_400);
 
 impl LocalInstant {
     /// How long from now on, by the same clock; zero for a moment that has passed.
-    pub(super) fn from_now(self) -> Duration {
+    pub(super) fn left(self) -> Duration {
         self - Self::now()
     }
 }

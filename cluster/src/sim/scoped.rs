@@ -197,7 +197,7 @@ impl AsyncRuntime for Scoped {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        Self::sleep(deadline.from_now())
+        Self::sleep(deadline.left())
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
@@ -205,7 +205,7 @@ impl AsyncRuntime for Scoped {
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F> {
-        Self::timeout(deadline.from_now(), future)
+        Self::timeout(deadline.left(), future)
     }
 
     fn is_panic(error: &Self::JoinError) -> bool {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::layers::Layers;
 use crate::envelope::wire::{Framed, StateHeadV1};
-use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS, APPLIED_LOCK_MAX};
+use crate::limits::{APPLIED_BAD_KEPT, APPLIED_BATCH_ROWS, APPLIED_CACHE_BYTES, APPLIED_LOCK_MAX};
 use crate::raft::{AppliedStore, Fatal, OnDisk, Recovered, Replacement, RowChange, Rows, Values, in_memory, row_hash};
 
 /// The head's key; no row has an empty key.
@@ -203,7 +203,8 @@ fn drop_tree(database: &sled::Db, tree: &sled::Tree) {
 fn open_database(path: &Path) -> io::Result<sled::Db> {
     let until = Instant::now() + APPLIED_LOCK_MAX;
     loop {
-        let opened = sled::Config::new().path(path).flush_every_ms(Some(500)).open();
+        let config = sled::Config::new().path(path).flush_every_ms(Some(500));
+        let opened = config.cache_capacity(APPLIED_CACHE_BYTES).open();
         let error = match opened {
             Ok(database) => return Ok(database),
             Err(error) => error,
@@ -260,6 +261,7 @@ fn move_aside(folder: &Path, path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::envelope::LogIdV1;
+    use crate::limits::APPLIED_WRITE_BYTES;
     use crate::raft::{Frozen, hash_of};
 
     fn on_disk(key: &[u8]) -> bool {
@@ -396,6 +398,25 @@ mod tests {
         let (store, found) = open(folder.path(), Some(12));
         assert_eq!(found.unwrap().rows, rows);
         assert_eq!(value(&store, "mh4").as_deref(), Some("four"));
+    }
+
+    #[test]
+    fn much_may_come_while_something_is_frozen() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = open(folder.path(), None);
+        fill(&store, 3);
+        let frozen = store.freeze();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let large = "x".repeat(APPLIED_WRITE_BYTES / 4);
+            for number in 0..8 {
+                store.apply(vec![change(&format!("mkey{number}"), Some(&large))]);
+            }
+            drop(frozen);
+            let (head, _) = fill(&store, 9);
+            done.send(store.close(&head)).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Layers {
     pub(super) fn add(&self, changes: Vec<RowChange>) {
         let mut state = self.lock();
         let failed = state.failed.is_some();
+        let (was_empty, was_small) = (state.layers.is_empty(), state.bytes < APPLIED_WRITE_BYTES);
         let layer = state.newest();
         let before = layer.bytes;
         let into = Arc::make_mut(&mut layer.changes);
@@ -99,7 +100,10 @@ impl Layers {
             into.insert(change.key, change.value);
         }
         state.bytes += state.layers.back().map_or(0, |layer| layer.bytes - before);
-        self.work.notify_one();
+        // Otherwise the thread waits for time to pass, and is not to be woken for each change.
+        if was_empty || (was_small && state.bytes >= APPLIED_WRITE_BYTES) {
+            self.work.notify_one();
+        }
         if failed && state.bytes > APPLIED_PENDING_BYTES_MAX {
             self.fatal.raise(format!(
                 "the applied state cannot be stored: {}. There is no room in memory for more: check the disk and its \
@@ -223,8 +227,7 @@ impl Layers {
                 continue;
             }
             let finish = state.ending == Ending::Finish;
-            let held = state.frozen.keys().next().copied().unwrap_or(u64::MAX);
-            let large = state.bytes >= APPLIED_WRITE_BYTES;
+            let (held, large) = (state.is_held(), state.bytes >= APPLIED_WRITE_BYTES);
             let tree = state.tree.clone();
             match state.layers.front_mut() {
                 None if finish => return None,
@@ -232,7 +235,7 @@ impl Layers {
                     state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                     waited = false;
                 }
-                Some(layer) if finish || (layer.number <= held && (layer.sealed || large || waited)) => {
+                Some(layer) if finish || (!held && (layer.sealed || large || waited)) => {
                     layer.sealed = true;
                     return Some((tree, layer.number, layer.changes.clone()));
                 }
@@ -240,7 +243,7 @@ impl Layers {
                     let (again, timeout) = self
                         .work
                         .wait_timeout_while(state, APPLIED_WRITE_EVERY, |state| {
-                            state.ending == Ending::Not && state.bytes < APPLIED_WRITE_BYTES
+                            state.ending == Ending::Not && (state.is_held() || state.bytes < APPLIED_WRITE_BYTES)
                         })
                         .unwrap_or_else(PoisonError::into_inner);
                     waited = timeout.timed_out();
@@ -256,6 +259,13 @@ impl Layers {
 }
 
 impl State {
+    /// Whether the oldest layer may not be written, because something older is frozen.
+    fn is_held(&self) -> bool {
+        let frozen = self.frozen.keys().next();
+        let oldest = self.layers.front();
+        oldest.is_some_and(|oldest| frozen.is_some_and(|frozen| oldest.number > *frozen))
+    }
+
     /// The layer that takes changes.
     fn newest(&mut self) -> &mut Layer {
         if self.layers.back().is_none_or(|layer| layer.sealed) {

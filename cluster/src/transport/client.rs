@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::messages::{Messages, asking};
 use super::stream::{Outgoing, upload, whole};
 use super::{CallError, Credentials, Lane, NOT_A_MEMBER, Peer, PeerTable, Peers, limits, tls};
 use crate::identity::{ClusterId, server_name};
@@ -143,17 +144,47 @@ impl Client {
     ) -> Result<Bytes, CallError> {
         let sender = self.connected(peer, lane, deadline).await.map_err(CallError::NotSent)?;
         let answer = exchange(sender, path, body, deadline).await;
+        self.judged(peer, lane, answer)
+    }
+
+    /// Begins a conversation on a `/converse/` path of `peer`: carries `messages` there as they come, and gives those
+    /// that come back. The connection must be there within `connect_max`, the beginning of the answer within
+    /// `answer_max`.
+    pub(crate) async fn converse(
+        &self,
+        (peer, lane): (NodeId, Lane),
+        path: &str,
+        messages: impl Stream<Item = Bytes> + Send + 'static,
+        connect_max: Duration,
+        answer_max: Duration,
+    ) -> Result<Messages, CallError> {
+        let connected = self.connected(peer, lane, Instant::now() + connect_max).await;
+        let sender = connected.map_err(CallError::NotSent)?;
+        let deadline = Instant::now() + answer_max;
+        let answer = timeout_at(deadline, begin(sender, path, asking(messages), deadline))
+            .await
+            .unwrap_or_else(|_| Err(CallError::Broken("it did not answer in time".into())));
+        let answer = match answer {
+            Ok(response) if response.status().is_success() => Ok(Messages::new(response.into_body())),
+            Ok(response) => read_answer(response)
+                .await
+                .and_then(|_| Err(CallError::Broken("it answered without a conversation".into()))),
+            Err(error) => Err(error),
+        };
+        self.judged(peer, lane, answer)
+    }
+
+    /// Lets a connection go that the peer judged when it was made, and does not change its mind about.
+    fn judged<T>(&self, peer: NodeId, lane: Lane, answer: Result<T, CallError>) -> Result<T, CallError> {
         if matches!(
             answer,
             Err(CallError::Refused {
                 status: NOT_A_MEMBER,
                 ..
             })
-        ) {
-            // The peer judged this connection when it was made, and does not change its mind.
-            if let Ok(mut slot) = self.slot(peer, lane).state.try_lock() {
-                slot.open = None;
-            }
+        ) && let Ok(mut slot) = self.slot(peer, lane).state.try_lock()
+        {
+            slot.open = None;
         }
         answer
     }
@@ -299,30 +330,37 @@ async fn handshake(
         .map_err(|e| format!("HTTP/2: {e}"))
 }
 
-async fn exchange(mut sender: Sender, path: &str, body: Outgoing, deadline: Instant) -> Result<Bytes, CallError> {
+async fn exchange(sender: Sender, path: &str, body: Outgoing, deadline: Instant) -> Result<Bytes, CallError> {
+    let answer = async { read_answer(begin(sender, path, body, deadline).await?).await };
+    timeout_at(deadline, answer)
+        .await
+        .unwrap_or_else(|_| Err(CallError::Broken("it did not answer in time".into())))
+}
+
+/// Sends a request and waits for the head of its answer, which has no bound of its own.
+async fn begin(
+    mut sender: Sender,
+    path: &str,
+    body: Outgoing,
+    ready_by: Instant,
+) -> Result<Response<hyper::body::Incoming>, CallError> {
     let request = Request::post(format!("https://peer{path}"))
         .body(body)
         .map_err(|e| CallError::NotSent(format!("cannot ask for {path}: {e}")))?;
-    match timeout_at(deadline, sender.ready()).await {
+    match timeout_at(ready_by, sender.ready()).await {
         Err(_) => return Err(CallError::NotSent("the connection was busy until the deadline".into())),
         Ok(Err(error)) => return Err(CallError::NotSent(format!("the connection was closed: {error}"))),
         Ok(Ok(())) => {}
     }
-    let answer = async {
-        let response = sender.try_send_request(request).await.map_err(|mut error| {
-            let unsent = error.take_message().is_some();
-            let why = chain(&error.into_error());
-            if unsent {
-                CallError::NotSent(why)
-            } else {
-                CallError::Broken(why)
-            }
-        })?;
-        read_answer(response).await
-    };
-    timeout_at(deadline, answer)
-        .await
-        .unwrap_or_else(|_| Err(CallError::Broken("it did not answer in time".into())))
+    sender.try_send_request(request).await.map_err(|mut error| {
+        let unsent = error.take_message().is_some();
+        let why = chain(&error.into_error());
+        if unsent {
+            CallError::NotSent(why)
+        } else {
+            CallError::Broken(why)
+        }
+    })
 }
 
 async fn read_answer(response: Response<hyper::body::Incoming>) -> Result<Bytes, CallError> {

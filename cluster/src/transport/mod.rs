@@ -9,6 +9,7 @@
 mod client;
 mod doorstep;
 pub(crate) mod limits;
+mod messages;
 mod server;
 mod stream;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod tls;
 
 pub(crate) use client::{Client, join_request};
+pub(crate) use messages::{Messages, Outgoings};
 pub(crate) use server::{Listening, listen};
 pub(crate) use stream::Incoming;
 pub(crate) use tls::Credentials;
@@ -111,13 +113,16 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-/// Answers what comes in. Paths below `/stream/` go to [`stream`](Self::stream), `/join` of strangers to
-/// [`join`](Self::join), the rest to [`call`](Self::call).
+/// Answers what comes in. Paths below `/stream/` go to [`stream`](Self::stream), those below `/converse/` to
+/// [`converse`](Self::converse), `/join` of strangers to [`join`](Self::join), the rest to [`call`](Self::call).
 pub(crate) trait Service: Send + Sync + 'static {
     /// Answers a member's request; the body is whole and bounded.
     fn call<'a>(&'a self, from: NodeId, path: &'a str, body: Bytes) -> Answering<'a>;
     /// Takes a member's stream: a bounded head, then bytes that are read piece by piece.
     fn stream<'a>(&'a self, from: NodeId, path: &'a str, head: Bytes, body: Incoming) -> Answering<'a>;
+    /// Begins a conversation with a member: messages come in and go out until one side ends it. It is over when the
+    /// answer ends, or when it is dropped because the connection is gone.
+    fn converse(&self, from: NodeId, path: &str, messages: Messages) -> Result<Outgoings, Refusal>;
     /// Answers somebody who has no certificate yet.
     fn join<'a>(&'a self, from: SocketAddr, body: Bytes) -> Answering<'a>;
 }

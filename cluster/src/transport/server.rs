@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming as Body;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::doorstep::{Doorstep, Place};
+use super::messages::{Answers, Messages, answering};
 use super::{Credentials, Incoming, NOT_A_MEMBER, PeerTable, Peers, Refusal, Service, limits, tls};
 use crate::identity::ClusterId;
 use crate::{NodeError, NodeId};
@@ -84,6 +85,9 @@ struct Server {
     members: Arc<Semaphore>,
     doorstep: Doorstep,
 }
+
+/// A whole answer, or messages that go out as they come.
+type Answer = Either<Bytes, Answers>;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +190,7 @@ impl Server {
         }
     }
 
-    async fn answer(&self, caller: Caller, request: Request<Body>) -> Result<Bytes, Refusal> {
+    async fn answer(&self, caller: Caller, request: Request<Body>) -> Result<Answer, Refusal> {
         let path = request.uri().path().to_owned();
         if path.len() > limits::PATH_BYTES_MAX {
             return Err(Refusal::new(414, "the path is too long"));
@@ -199,17 +203,20 @@ impl Server {
             Caller::Refused(why) => Err(Refusal::new(NOT_A_MEMBER, why)),
             Caller::Stranger(remote) if path == "/join" => {
                 let body = read_whole(body, limits::JOIN_BODY_BYTES_MAX).await?;
-                self.service.join(remote, body).await
+                self.service.join(remote, body).await.map(Answer::Left)
             }
             Caller::Stranger(_) => Err(Refusal::new(401, "a member's certificate is needed")),
             Caller::Member(node, fingerprint) => {
                 check_member(&self.peers.borrow(), node, fingerprint).map_err(|why| Refusal::new(NOT_A_MEMBER, why))?;
                 if path.starts_with("/stream/") {
                     let (head, rest) = Incoming::open(body).await?;
-                    self.service.stream(node, &path, head, rest).await
+                    self.service.stream(node, &path, head, rest).await.map(Answer::Left)
+                } else if path.starts_with("/converse/") {
+                    let messages = self.service.converse(node, &path, Messages::new(body))?;
+                    Ok(Answer::Right(answering(messages)))
                 } else {
                     let body = read_whole(body, limits::BODY_BYTES_MAX).await?;
-                    self.service.call(node, &path, body).await
+                    self.service.call(node, &path, body).await.map(Answer::Left)
                 }
             }
         }
@@ -237,12 +244,13 @@ async fn read_whole(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-fn response(answer: Result<Bytes, Refusal>) -> Response<Full<Bytes>> {
+fn response(answer: Result<Answer, Refusal>) -> Response<Either<Full<Bytes>, Answers>> {
     match answer {
-        Ok(body) => Response::new(Full::new(body)),
+        Ok(Answer::Left(body)) => Response::new(Either::Left(Full::new(body))),
+        Ok(Answer::Right(messages)) => Response::new(Either::Right(messages)),
         Err(Refusal { status, mut text }) => {
             text.truncate(text.floor_char_boundary(limits::REFUSAL_BYTES_MAX));
-            let mut response = Response::new(Full::new(Bytes::from(text)));
+            let mut response = Response::new(Either::Left(Full::new(Bytes::from(text))));
             *response.status_mut() = StatusCode::from_u16(status)
                 .ok()
                 .filter(|status| !status.is_success() && !status.is_informational())

@@ -43,6 +43,18 @@ impl Service for Echo {
         })
     }
 
+    /// Gives back what comes, and ends after a message `end`.
+    fn converse(&self, _from: NodeId, path: &str, messages: Messages) -> Result<Outgoings, Refusal> {
+        if path != "/converse/echo" {
+            return Err(Refusal::new(404, "nobody to talk to"));
+        }
+        let next = |mut messages: Messages| async move {
+            let message = messages.next().await.unwrap()?;
+            (&message[..] != b"end").then_some((message, messages))
+        };
+        Ok(Box::pin(futures_util::stream::unfold(messages, next)))
+    }
+
     fn join<'a>(&'a self, _from: SocketAddr, body: Bytes) -> Answering<'a> {
         Box::pin(async move { Ok(Bytes::from(format!("hello, {} bytes", body.len()))) })
     }
@@ -110,6 +122,31 @@ async fn pair() -> (Authority, Node, Node) {
     a.know(&[&a, &b]);
     b.know(&[&a, &b]);
     (authority, a, b)
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_in_both_directions_until_one_side_ends_it() {
+    let (_, a, b) = pair().await;
+    let (say, said) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let said = futures_util::stream::unfold(said, |mut said| async move { Some((said.recv().await?, said)) });
+    let whom = (b.id, Lane::Consensus);
+    let mut heard = a
+        .client
+        .converse(whom, "/converse/echo", said, SOON, SOON)
+        .await
+        .unwrap();
+    for message in [&b"one"[..], b"", &[7; 300_000]] {
+        let message = Bytes::copy_from_slice(message);
+        say.send(message.clone()).await.unwrap();
+        assert_eq!(heard.next().await.unwrap(), Some(message));
+    }
+    say.send(Bytes::from_static(b"end")).await.unwrap();
+    assert_eq!(heard.next().await.unwrap(), None);
+    // The listener's end reaches the speaker.
+    say.closed().await;
+    let nothing = futures_util::stream::empty();
+    let refused = a.client.converse(whom, "/converse/x", nothing, SOON, SOON).await;
+    assert!(matches!(refused, Err(CallError::Refused { status: 404, .. })));
 }
 
 #[tokio::test]

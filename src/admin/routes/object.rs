@@ -21,7 +21,7 @@ use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::{self, Border, Built, kinds, schema};
 use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
-use crate::catalog::{Expected, Kind, ObjectKey, Role, Settings, Transaction, View};
+use crate::catalog::{Expected, Kind, ObjectKey, Role, Settings, Spec, Transaction, View};
 
 /// Its routes: five a kind.
 pub fn routes() -> Vec<Route> {
@@ -153,22 +153,80 @@ async fn write(
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, &format!("put {key}"), &headers, &body).await?;
     let spec = spec_of(&key, query::json(&body)?)?;
-    let built = build(
-        &api,
-        &caller,
-        vec![(key.clone(), Wanted::Whole(spec), "spec".to_owned())],
-    )
-    .await?;
-    let mut transaction = Transaction::default();
-    transaction.expected.extend(expected.map(|expected| (key, expected)));
-    let secrets = take(&mut transaction, built);
-    let change = Change {
-        transaction,
-        request,
-        wait,
-        secrets,
-    };
-    change::answer(&api, &caller, change).await
+    let mut tries = 0;
+    let free = matches!(expected, None | Some(Expected::Present));
+    if body.len() <= limits::QUICK_BYTES_MAX
+        && let Some((spec, pin)) = at_once(&api, &caller, &key, Wanted::Whole(spec.clone()), expected)
+    {
+        let change = Change {
+            transaction: one(&key, pin, spec),
+            request,
+            wait,
+            secrets: Vec::new(),
+        };
+        match change::answer(&api, &caller, change).await {
+            // This node was behind; or this is a repetition of a request that once was.
+            Err(problem) if problem.kind == ProblemKind::Stale && free => tries = 1,
+            answer => return answer,
+        }
+    }
+    loop {
+        let wanted = (key.clone(), Wanted::Whole(spec.clone()), "spec".to_owned());
+        let mut transaction = Transaction::default();
+        let pin = expected.map(|expected| (key.clone(), expected));
+        transaction.expected.extend(pin);
+        let secrets = take(&mut transaction, build(&api, &caller, vec![wanted]).await?);
+        let change = Change {
+            transaction,
+            request: request.again(tries),
+            wait,
+            secrets,
+        };
+        tries += 1;
+        match change::answer(&api, &caller, change).await {
+            Err(problem) if problem.kind == ProblemKind::Stale && free && tries < limits::PUT_TRIES_MAX => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Builds an object from the JSON and this node's own view, where nothing else is needed: no password, no key, no
+/// other object. The present object is pinned by the expectation that comes with it, so that a change that was made
+/// meanwhile, or that this node has not seen yet, refuses this one: then it is built anew, from a confirmed state.
+pub fn at_once(
+    api: &AdminApi,
+    caller: &Caller,
+    key: &ObjectKey,
+    wanted: Wanted,
+    precondition: Option<Expected>,
+) -> Option<(Spec, Expected)> {
+    let cheap = [Kind::Account, Kind::Group, Kind::Role, Kind::Storage, Kind::Ban];
+    if !cheap.contains(&key.kind) {
+        return None;
+    }
+    let view = api.cluster.view();
+    let pin = view.revision_of(key).map_or(Expected::Absent, Expected::Revision);
+    match precondition {
+        None => {}
+        Some(Expected::Present) if pin != Expected::Absent => {}
+        Some(named) if named == pin => {}
+        Some(_) => return None,
+    }
+    let border = Border::new(&view, &*api.cluster, api.clock.now())
+        .for_owner(caller.role >= Role::Owner)
+        .only_quick();
+    let spec = wanted.whole(&view, key).ok()?;
+    let built = shapes::build(key, spec, "spec", &border).ok()?;
+    built.secret.is_none().then_some((built.spec, pin))
+}
+
+/// The change of one object that was built [`at_once`].
+pub fn one(key: &ObjectKey, pin: Expected, spec: Spec) -> Transaction {
+    Transaction {
+        expected: vec![(key.clone(), pin)],
+        puts: vec![(key.name.clone(), spec)],
+        ..Transaction::default()
+    }
 }
 
 /// Moves what was built into a transaction; gives the secrets that were made.

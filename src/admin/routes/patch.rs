@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, header};
 
-use super::object::{Wanted, build, take};
+use super::object::{Wanted, at_once, build, one, take};
 use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
 use crate::admin::problem::{Problem, ProblemKind};
@@ -45,6 +45,22 @@ pub(super) async fn patch(
     let request = query::asked(&api, &caller, &format!("patch {key}"), &headers, &body).await?;
     let patch = merge::of_spec(query::json(&body)?, &(kinds::row(kind).properties)())?;
     let mut tries = 0;
+    let free = matches!(precondition, None | Some(Expected::Present));
+    if body.len() <= limits::QUICK_BYTES_MAX
+        && let Some((spec, pin)) = at_once(&api, &caller, &key, Wanted::Patch(patch.clone()), precondition)
+    {
+        let change = Change {
+            transaction: one(&key, pin, spec),
+            request,
+            wait,
+            secrets: Vec::new(),
+        };
+        match change::answer(&api, &caller, change).await {
+            // This node was behind; or this is a repetition of a request that once was.
+            Err(problem) if problem.kind == ProblemKind::Stale && free => tries = 1,
+            answer => return answer,
+        }
+    }
     loop {
         let wanted = Wanted::Patch(patch.clone());
         let built = build(&api, &caller, vec![(key.clone(), wanted, "spec".to_owned())]).await?;
@@ -65,7 +81,6 @@ pub(super) async fn patch(
             secrets,
         };
         tries += 1;
-        let free = matches!(precondition, None | Some(Expected::Present));
         match change::answer(&api, &caller, change).await {
             Err(problem) if problem.kind == ProblemKind::Stale && free && tries < limits::PATCH_TRIES_MAX => {}
             answer => return answer,

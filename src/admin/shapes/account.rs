@@ -33,7 +33,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
     let present = border.view.accounts.get(name).map(|object| &object.spec);
     let (password, kept) = border.account_password(fields, name, present)?;
     let password_state = password_state(fields, border, present, password.as_ref())?;
-    let legacy_dsa = border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);
+    let legacy_dsa = !border.quick && border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);
     let keys = fields.list("keys", KEYS_MAX, |value, path| key(value, path, legacy_dsa))?;
     let mut seen = BTreeSet::new();
     for (at, key) in keys.iter().enumerate() {
@@ -74,7 +74,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         grants: mount::grants(fields)?,
         sources,
         sessions_max,
-        restrictions: restrictions::restrictions(fields)?,
+        restrictions: restrictions::restrictions(fields)?.into(),
     };
     Ok(Built {
         spec: Spec::Account(account),

@@ -48,6 +48,9 @@ pub struct Border<'a> {
     pub hashes: Cell<usize>,
     /// Whether an owner asks, who may take over password hashes.
     pub owner: bool,
+    /// Whether only what is cheap and depends on nothing but the JSON and the present object is built; the rest is
+    /// refused, with a reason that nobody is shown.
+    pub quick: bool,
 }
 
 impl<'a> Border<'a> {
@@ -59,7 +62,15 @@ impl<'a> Border<'a> {
             now,
             hashes: Cell::new(0),
             owner: false,
+            quick: false,
         }
+    }
+
+    /// The same border, where only what is [`quick`](Self::quick) passes.
+    #[must_use]
+    pub fn only_quick(mut self) -> Self {
+        self.quick = true;
+        self
     }
 
     /// The same border, as an owner comes to it or not.
@@ -71,6 +82,7 @@ impl<'a> Border<'a> {
 
     /// Counts one costly step, and refuses one too many.
     fn costly(&self) -> Result<(), Problem> {
+        self.refuse_quick()?;
         self.hashes.set(self.hashes.get() + 1);
         if self.hashes.get() > limits::HASHES_MAX {
             return Err(Problem::new(
@@ -82,6 +94,13 @@ impl<'a> Border<'a> {
             ));
         }
         Ok(())
+    }
+
+    fn refuse_quick(&self) -> Result<(), Problem> {
+        match self.quick {
+            true => Err(Problem::new(ProblemKind::Internal, "this is not built at once")),
+            false => Ok(()),
+        }
     }
 
     /// Reads the field `password_hash`, as an export has it.
@@ -160,6 +179,10 @@ impl<'a> Border<'a> {
 
     fn given(&self, fields: &mut Fields, bytes_min: usize) -> Result<Given, Problem> {
         fields.read_only("password_set");
+        if fields.has("password") || fields.is_null("password") || fields.has("password_hash") {
+            // The settings' rules are asked.
+            self.refuse_quick()?;
+        }
         if let Some(hash) = self.password_hash(fields)? {
             return Ok(Given::Hash(hash));
         }

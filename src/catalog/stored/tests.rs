@@ -49,7 +49,7 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             allow: Operations::NONE.with(Operation::Write),
             deny: Operations::NONE,
         }],
-        restrictions: restrictions(),
+        restrictions: restrictions().into(),
     };
     let mut service = Service::sftp(2022, vec![name("main")]);
     service.banner = "Welcome".to_owned();

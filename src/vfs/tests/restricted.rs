@@ -23,7 +23,7 @@ fn object<T>(text: &str, spec: T) -> std::sync::Arc<Object<T>> {
 
 fn limited(house: &House, restrictions: Restrictions) {
     let mut spec = account("/alice");
-    spec.restrictions = restrictions;
+    spec.restrictions = restrictions.into();
     house.account("alice", spec);
 }
 

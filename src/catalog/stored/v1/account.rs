@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::restrictions::{PatternV1, RestrictionsV1};
 use super::{all, name, names, networks, path, show_names, show_networks};
 use crate::catalog::pattern::Scope;
+use crate::catalog::restrictions::Restrictions;
 use crate::catalog::{
     AccessRole, Account, AuthorizedKey, Grant, Group, Mount, Operations, PasswordHash, PasswordState, Proofs, Reach,
 };
@@ -117,7 +118,7 @@ impl From<&Account> for AccountV1 {
             grants: account.grants.iter().map(GrantV1::from).collect(),
             sources: show_networks(&account.sources),
             sessions_max: account.sessions_max,
-            restrictions: (&account.restrictions).into(),
+            restrictions: (&*account.restrictions).into(),
         }
     }
 }
@@ -154,7 +155,7 @@ impl TryFrom<AccountV1> for Account {
             grants: all(stored.grants, Grant::try_from)?,
             sources: networks(stored.sources)?,
             sessions_max: stored.sessions_max,
-            restrictions: stored.restrictions.try_into()?,
+            restrictions: Restrictions::try_from(stored.restrictions)?.into(),
         })
     }
 }
