@@ -25,8 +25,11 @@ fn seek(bug: Bug) -> (&'static [Fault], &'static [&'static str]) {
         Bug::AnswerBeforeFsync => (power, consensus),
         Bug::ForgetVote => (&[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::Delay], consensus),
         Bug::ReadWithoutQuorum => (&Fault::ALL, &["linearizable"]),
-        Bug::RetryAppliedTwice => (&Fault::ALL, &["applied-once"]),
-        Bug::UnknownCalledFailed => (&Fault::ALL, &["never-called-failed", "linearizable"]),
+        Bug::RetryAppliedTwice => (&[Fault::Loss, Fault::LeaderDeaf], &["applied-once"]),
+        Bug::UnknownCalledFailed => (
+            &[Fault::Loss, Fault::LeaderDeaf],
+            &["never-called-failed", "linearizable"],
+        ),
         Bug::ApplyDiffers => (&[Fault::Loss], &["same-state"]),
         Bug::NeverVotesForOthers => (&[Fault::LeaderKilled], &["back-again"]),
         Bug::LogWaitsForStorage => (&[Fault::StalledStorage], &["no-needless-election"]),

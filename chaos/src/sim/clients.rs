@@ -87,8 +87,8 @@ impl Client {
 
     /// The form of the next command: any that all nodes understand. A retry keeps it.
     fn level(&mut self) -> u32 {
-        let sights = self.world.ids().into_iter().filter_map(|id| self.world.sight(id));
-        let agreed = sights.map(|sight| sight.feature_level).max().unwrap_or(1).max(1);
+        let asked = self.any_node();
+        let agreed = self.world.sight(asked).map_or(1, |sight| sight.feature_level.max(1));
         1 + u32::try_from(self.dice.below(u64::from(agreed))).unwrap_or(0)
     }
 

@@ -19,7 +19,7 @@ pub const TRIES_MAX: u32 = 6;
 /// How many operations a register gets before the next is used: unknown outcomes make each search longer.
 pub const OPERATIONS_PER_KEY: u64 = 120;
 /// How often the oracle looks at the nodes.
-pub const WATCH_EVERY: Duration = Duration::from_millis(10);
+pub const WATCH_EVERY: Duration = Duration::from_millis(25);
 /// How long a change of the membership may take, between faults.
 pub const MEMBERSHIP_MAX: Duration = Duration::from_secs(10);
 /// How long nodes may take to have the same state, once all is well.
