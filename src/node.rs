@@ -136,7 +136,7 @@ impl Node {
             journal: journal.clone(),
             clock: clock.clone(),
             node: config.name.clone(),
-            health: health(&cluster, &registry, &journal, &enforced_now, &connections),
+            health: health(&cluster, &registry, &journal, &enforced_now, &connections, &clock),
         });
         let mut tasks = admin_ports::open(&admin, &cluster, &config, &stopped).await?;
         let (members, used) = (cluster.clone(), registry.clone());
@@ -269,6 +269,7 @@ fn health(
     journal: &Journal,
     enforced: &watch::Receiver<Enforced>,
     connections: &Arc<Counts>,
+    clock: &Clock,
 ) -> NodeHealth {
     let ready = {
         let enforced = enforced.clone();
@@ -293,7 +294,7 @@ fn health(
     };
     let metrics = {
         let (cluster, registry, journal) = (cluster.clone(), registry.clone(), journal.clone());
-        let (enforced, connections) = (enforced.clone(), connections.clone());
+        let (enforced, connections, clock) = (enforced.clone(), connections.clone(), clock.clone());
         move || {
             let mut sessions: BTreeMap<&'static str, u64> = BTreeMap::from([("sftp", 0)]);
             let mut live_bytes = (0, 0);
@@ -304,6 +305,7 @@ fn health(
             }
             let sessions: Vec<_> = sessions.into_iter().collect();
             let enforced = enforced.borrow().clone();
+            let bans = bans::in_force(&cluster.view(), clock.now());
             metrics::render(&metrics::Scrape {
                 cluster: &cluster.status(),
                 enforced: enforced.revision,
@@ -311,6 +313,7 @@ fn health(
                 counts: &journal.tally().counts(),
                 sessions: &sessions,
                 live_bytes,
+                bans: &bans,
                 connections: &connections,
             })
         }

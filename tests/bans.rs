@@ -126,6 +126,10 @@ fn a_ban_by_an_administrator_closes_sessions_everywhere_and_ends_by_itself() {
         idle.within("ended", limits::ENFORCED);
     }
     assert!(logins.iter().all(|login| !login.works()));
+    for at in 0..3 {
+        assert_eq!(gauge(&cluster, at, "account"), 1, "node {at}");
+        assert_eq!(gauge(&cluster, at, "network"), 0, "node {at}");
+    }
     cluster.api(2).delete("/api/v1/ban/abuse?wait=enforced").enforced();
     assert!(logins.iter().all(|login| login.works()));
     let network = format!("{}/32", logins[1].from);
@@ -137,14 +141,26 @@ fn a_ban_by_an_administrator_closes_sessions_everywhere_and_ends_by_itself() {
             &json!({"network": network, "until": until}),
         )
         .enforced();
+    assert!((0..3).all(|at| gauge(&cluster, at, "network") == 1));
     assert!(!logins[1].works() && logins[0].works());
     eventually("the ban has ended", Duration::from_secs(20), || {
         logins[1].works().then_some(()).ok_or_else(|| "kept out".to_owned())
     });
+    assert!((0..3).all(|at| gauge(&cluster, at, "network") == 0));
     eventually("the ban is gone", limits::START, || {
         let left = bans(&cluster, 0);
         left.is_empty().then_some(()).ok_or_else(|| format!("{left:?}"))
     });
+}
+
+/// Bans in force, as a node's metrics have them.
+fn gauge(cluster: &Cluster, at: usize, target: &str) -> u64 {
+    let text = cluster.api(at).get("/metrics").text();
+    let name = format!("argosy_bans{{target=\"{target}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.unwrap_or_else(|| panic!("no line `{name}` in:\n{text}"))
+        .parse()
+        .unwrap()
 }
 
 /// A moment from now, as RFC 3339.

@@ -1,6 +1,6 @@
 //! The command line as an administrator uses it: on the machine, and from elsewhere with a token.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::cluster::{ADMIN_PORT, argosy};
 use crate::rig::process::{self, Done};
@@ -220,4 +220,70 @@ fn curl_with_the_clusters_authority_is_client_enough() {
             assert!(text.contains(name), "`{name}` is not among the metrics:\n{text}");
         }
     }
+}
+
+#[test]
+fn an_apply_in_parts_makes_many_objects_and_keeps_what_came_before_a_refusal() {
+    let shared = shared();
+    let object =
+        |number: usize, fields: Value| json!({"kind": "account", "name": format!("part-{number}"), "spec": fields});
+    let written = |name: &str, objects: Vec<Value>| {
+        let path = shared.path(name);
+        std::fs::write(&path, json!({ "objects": objects }).to_string()).unwrap();
+        path.display().to_string()
+    };
+    let apply = |file: &str, more: &[&str]| shared.cli(1, &[&["apply", "-f", file][..], more].concat(), b"");
+    let revision = || {
+        shared.api(0).get("/api/v1/storage").ok().json()["revision"]
+            .as_u64()
+            .unwrap()
+    };
+    let all = written(
+        "parts.json",
+        (0..1_201).map(|number| object(number, json!({}))).collect(),
+    );
+    let begun = revision();
+    let done = apply(&all, &["--in-parts", "--wait"]).ok();
+    for sentence in ["500 objects are applied", "201 objects are applied"] {
+        assert!(done.said().contains(sentence), "{}", done.said());
+    }
+    assert!(revision() >= begun + 3, "three changes");
+    for number in [0, 499, 500, 1_200] {
+        shared.api(2).get(&format!("/api/v1/account/part-{number}")).ok();
+    }
+    // The third part is refused: what came before it stays made, and the reason is said.
+    let mut objects: Vec<Value> = (0..1_201)
+        .map(|number| object(number, json!({"sessions_max": 7})))
+        .collect();
+    objects[1_100] = object(1_100, json!({"groups": ["no-such-group"]}));
+    let some = written("refused.json", objects);
+    let refused = apply(&some, &["--in-parts"]).refused();
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.err);
+    assert!(refused.err.contains("no-such-group"), "{}", refused.err);
+    let sessions_max = |number: usize| {
+        let shown = shared.api(0).get(&format!("/api/v1/account/part-{number}")).ok().json();
+        shown["spec"]["sessions_max"].clone()
+    };
+    assert_eq!((sessions_max(0), sessions_max(999)), (json!(7), json!(7)));
+    assert_eq!((sessions_max(1_000), sessions_max(1_200)), (Value::Null, Value::Null));
+    // What holds for one change alone is refused before anything is sent.
+    let expected = shared.path("expected.json");
+    let document = json!({
+        "objects": (0..501).map(|number| object(number, json!({}))).collect::<Vec<_>>(),
+        "expected": [{"kind": "account", "name": "part-0", "revision": 1}],
+    });
+    std::fs::write(&expected, document.to_string()).unwrap();
+    let refused = apply(&expected.display().to_string(), &["--in-parts"]).refused();
+    assert!(refused.err.contains("--in-parts"), "{}", refused.err);
+    assert_eq!(sessions_max(0), json!(7));
+    let deletes: Vec<_> = (0..1_201)
+        .map(|number| json!({"kind": "account", "name": format!("part-{number}")}))
+        .collect();
+    let path = shared.path("deletes.json");
+    std::fs::write(&path, json!({ "deletes": deletes }).to_string()).unwrap();
+    apply(&path.display().to_string(), &["--in-parts"]).ok();
+    shared
+        .api(2)
+        .get("/api/v1/account/part-1200?min_revision=1")
+        .problem(&[404]);
 }

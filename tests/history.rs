@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::rig::process::Done;
+use crate::rig::process::{self, Done};
 use crate::rig::stream::Talk;
 use crate::rig::{Account, Cluster, Login, shared};
 
@@ -81,14 +81,39 @@ fn a_change_is_found_in_the_history_and_taken_back_without_its_password() {
         .out;
     assert!(plan.contains("- 192.0.2.0/24") && !plan.contains("yes -> no"), "{plan}");
     assert_eq!(json(&shared, &["account", "show", name])["spec"]["sessions_max"], 3);
-    let done = run(&shared, &["rollback", &before, "--object", &object, "--wait"]).ok();
+    let unasked = run(&shared, &["rollback", &before, "--object", &object]).refused();
+    assert_eq!(unasked.status.code(), Some(2), "{}", unasked.err);
+    assert!(unasked.err.contains("--yes"), "{}", unasked.err);
+    let on_terminal = |answer: &str, told: &str| {
+        let node = shared.nodes[0].data.display().to_string();
+        let argosy = env!("CARGO_BIN_EXE_argosy");
+        let command = [argosy, "rollback", &before, "--object", &object, "--data", &node];
+        let steps = serde_json::json!([["- 192.0.2.0/24", null], ["Do this? [y/N] ", answer], [told, null]]);
+        let arguments = serde_json::json!({"command": command, "steps": steps}).to_string();
+        process::run(crate::rig::client::python("terminal.py", &arguments), b"").ok();
+    };
+    on_terminal("n", "nothing was changed");
+    on_terminal("", "nothing was changed");
+    assert_eq!(json(&shared, &["account", "show", name])["spec"]["sessions_max"], 3);
+    on_terminal("y", "keeps enabled");
+    run(&shared, &["rollback", &changed, "--object", &object, "--yes", "--wait"]).ok();
+    assert_eq!(json(&shared, &["account", "show", name])["spec"]["sessions_max"], 3);
+    let done = run(&shared, &["rollback", &before, "--object", &object, "--yes", "--wait"]).ok();
     assert!(done.out.contains("keeps enabled"), "{}", done.out);
     let shown = json(&shared, &["account", "show", name]);
     assert_eq!(shown["spec"]["sessions_max"], Value::Null);
     assert_eq!(shown["spec"]["enabled"], false);
     run(
         &shared,
-        &["rollback", &before, "--object", &object, "--with-credentials", "--wait"],
+        &[
+            "rollback",
+            &before,
+            "--object",
+            &object,
+            "--with-credentials",
+            "--yes",
+            "--wait",
+        ],
     )
     .ok();
     assert!(Login::new(&shared, &account, 2).by_password().works());
@@ -181,4 +206,48 @@ fn a_watch_tells_changes_from_a_revision_on() {
         }
     };
     assert_eq!(line["kind"], "account");
+}
+
+#[test]
+fn a_watch_whose_server_dies_goes_on_at_the_next_and_misses_and_repeats_nothing() {
+    let cluster = Cluster::start(3);
+    let url = |at: usize| format!("https://{}", cluster.nodes[at].at(crate::rig::cluster::ADMIN_PORT));
+    let mut command = crate::rig::cluster::argosy();
+    command.args(["watch", "--kind", "account", "--output", "json"]);
+    command.args(["--server", &url(2), "--server", &url(0), "--server", &url(1)]);
+    command.arg("--ca").arg(cluster.nodes[0].data.join("cluster/ca.crt"));
+    command.env("ARGOSY_TOKEN", &cluster.token);
+    // From the first revision on, so that no change is made before the watch begins.
+    command.args(["--from", &revision(&cluster, &["account", "create", "before"])]);
+    let mut watch = Talk::start(command);
+    let mut told = Vec::new();
+    let mut expect = |watch: &mut Talk, name: &str| {
+        let line = watch.expect("event");
+        assert_eq!(line["name"], name, "{line}");
+        told.push(line["revision"].as_u64().unwrap());
+    };
+    run(&cluster, &["account", "create", "one"]).ok();
+    expect(&mut watch, "one");
+    cluster.nodes[2].kill();
+    for name in ["two", "three"] {
+        let create = ["account", "create", name];
+        crate::rig::eventually("a change is made", crate::rig::limits::START, || {
+            let done = run(&cluster, &create);
+            let made = done.status.success() || done.err.contains("exists");
+            made.then_some(()).ok_or(done.err)
+        });
+    }
+    expect(&mut watch, "two");
+    expect(&mut watch, "three");
+    // A node that is stopped says so, and the watch goes on as well.
+    cluster.nodes[2].start();
+    cluster.wait_ready(2);
+    cluster.nodes[0].stop();
+    let api = cluster.api(2);
+    crate::rig::eventually("a change is made", crate::rig::limits::START, || {
+        let answer = api.put("/api/v1/account/four", &serde_json::json!({}));
+        (answer.status < 300).then_some(()).ok_or_else(|| answer.text())
+    });
+    expect(&mut watch, "four");
+    assert!(told.is_sorted_by(|one, next| one < next), "{told:?}");
 }

@@ -26,6 +26,7 @@ mod handshake;
 mod history;
 mod live;
 mod logins;
+mod other_clients;
 mod profiles;
 mod proofs;
 mod quorum;

@@ -225,10 +225,12 @@ fn a_security_key_lets_in_and_a_signature_for_something_else_does_not() {
 
 /// OpenSSH's sftp on a terminal that answers its questions.
 #[track_caller]
-fn on_a_terminal(login: &Login, methods: &str, steps: Value, secrets: &[&str]) -> process::Done {
-    let words = ["sftp", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=INFO", "-o"];
+fn on_a_terminal(login: &Login, options: &[&str], steps: Value, secrets: &[&str]) -> process::Done {
+    let words = ["sftp", "-o", "NumberOfPasswordPrompts=2", "-o", "LogLevel=INFO"];
     let mut command: Vec<String> = words.map(str::to_owned).to_vec();
-    command.push(format!("PreferredAuthentications={methods}"));
+    for option in options {
+        command.extend(["-o".to_owned(), (*option).to_owned()]);
+    }
     command.extend(login.clone().by_password().arguments("sftp"));
     command.push(login.target());
     login.python(
@@ -264,7 +266,8 @@ fn a_password_that_must_be_changed_is_changed_on_the_users_terminal_before_anyth
         ["sftp> ", "pwd"],
         ["Remote working directory: /", "bye"],
     ]);
-    on_a_terminal(&login, "keyboard-interactive", steps, &[&old, &new]).ok();
+    let methods = "PreferredAuthentications=keyboard-interactive";
+    on_a_terminal(&login, &[methods], steps, &[&old, &new]).ok();
     for at in 0..shared.nodes.len() {
         let login = Login::new(&shared, &account, at).by_password();
         login.sftp("pwd").refused();
@@ -275,7 +278,42 @@ fn a_password_that_must_be_changed_is_changed_on_the_users_terminal_before_anyth
 }
 
 #[test]
-fn a_password_that_must_be_changed_sends_clients_from_one_method_to_the_other() {
+fn a_password_alone_that_must_be_changed_is_not_changed_where_a_key_must_be_proven_too() {
+    let shared = shared();
+    let fields = json!({"password_must_change": true, "proofs": "password+key"});
+    let [mut alice, mut bob] = [(), ()].map(|()| Account::create(&shared));
+    alice.change(&shared, 0, fields.clone());
+    bob.change(&shared, 0, fields);
+    for at in 0..shared.nodes.len() {
+        let login = Login::new(&shared, &alice, at);
+        // Whichever way the password comes, nothing is asked but the key.
+        let alone = json!({"by": "interactive", "expect": "refused", "left": ["publickey"], "asked": ["Password: "]});
+        let by_key = json!({"by": "key", "expect": ["password", "keyboard-interactive"]});
+        let by_bobs_key = json!({"by": "key", "user": bob.name, "expect": ["password", "keyboard-interactive"]});
+        steps(
+            &login,
+            json!([{"by": "password", "expect": "refused", "left": ["publickey"]}, alone]),
+        );
+        steps(&login, json!([by_bobs_key, alone]));
+        // Going to another name and back forgets the key.
+        steps(&login, json!([by_key, by_bobs_key, alone]));
+        let old_thrice = [&["Password: "][..], &["New password: ", "The same again: "].repeat(3)].concat();
+        steps(
+            &login,
+            json!([
+                by_key,
+                {"by": "password", "expect": "refused", "left": ["keyboard-interactive"]},
+                // Asked for a new one, as it ought to be; the old one again breaks the rules.
+                {"by": "interactive", "expect": "refused", "asked": old_thrice},
+            ]),
+        );
+    }
+    let spec = shared.api(1).get(&alice.path()).ok().json();
+    assert_eq!(spec["spec"]["password_must_change"], true, "{spec}");
+}
+
+#[test]
+fn a_password_that_must_be_changed_is_changed_after_the_key_and_lets_in() {
     let shared = shared();
     let mut account = Account::create(&shared);
     account.change(
@@ -284,17 +322,21 @@ fn a_password_that_must_be_changed_sends_clients_from_one_method_to_the_other() 
         json!({"password_must_change": true, "proofs": "password+key"}),
     );
     let login = Login::new(&shared, &account, 2);
-    steps(&login, json!([{"by": "password", "expect": "refused"}]));
     let (old, new) = (account.password.clone(), "another Sea-worthy 7 ships phrase".to_owned());
+    // Asked first, the password leads to the key alone; after the key it is asked for again.
     let questions = json!([
-        ["password: ", old],
         ["Password: ", old],
+        ["Password: ", old],
+        ["A new password is needed", null],
         ["New password: ", new],
         ["The same again: ", new],
-        ["Permission denied", null],
+        ["sftp> ", "pwd"],
+        ["Remote working directory: /", "bye"],
     ]);
-    // The new password is half of what is asked for.
-    on_a_terminal(&login, "password,keyboard-interactive", questions, &[&old, &new]).ok();
+    let identity = format!("IdentityFile={}", account.key.display());
+    let methods = "PreferredAuthentications=keyboard-interactive,password,publickey";
+    let first = ["PubkeyAuthentication=yes", &identity, methods];
+    on_a_terminal(&login, &first, questions, &[&old, &new]).ok();
     account.password = new;
     let login = Login::new(&shared, &account, 0);
     steps(

@@ -1,6 +1,16 @@
-//! Chaos: breaks a cluster on purpose and judges whether it kept its promises.
+//! Chaos: breaks a cluster on purpose and judges whether it kept its promises. Never linked into the product.
 //!
-//! Two halves will share one oracle and one list of nemeses. `sim/` runs the consensus crate on simulated
-//! time, where one seed derives a whole run; `live/` runs the real binary as real processes behind a faulty
-//! network. The crate is empty until the second protocol stands: what exists today of both halves lives with
-//! the tests that need it (`cluster/src/sim`, `tests/`).
+//! Two levels share one oracle and one set of invariants.
+//!
+//! * [`oracle`]: what was asked and answered, and whether one register could have answered so.
+//! * [`invariants`]: one file per promise.
+//! * [`sim`]: the real cluster crate on simulated time, network and disks; one seed derives a whole run.
+//!
+//! * [`live`]: the real binary, one process and one network namespace a node, real clients, faults from outside.
+//!
+//! What a run found is told by `README.md` beside this crate.
+
+pub mod invariants;
+pub mod live;
+pub mod oracle;
+pub mod sim;

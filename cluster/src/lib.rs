@@ -14,6 +14,7 @@
 //! * `store`: applied state in sled, rebuildable; snapshot files.
 //! * `identity`: this node's certificate and secrets, the cluster's authority, join tokens, the key ring.
 //! * `transport`: HTTP/2 over mutual TLS between nodes; bytes only.
+//! * `sim`: a simulated cluster of the same core, for tests and the chaos harness; `planted`: bugs that prove both.
 //! * `node`: the running node: [`Cluster`], forwarding, reads, membership, join, removal.
 //!
 //! # Absences
@@ -27,10 +28,13 @@ pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod outcome;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 mod raft;
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod store;
 mod transport;
 

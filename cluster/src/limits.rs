@@ -86,3 +86,9 @@ pub const APPLIED_PENDING_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);
 /// How much of the applied state sled keeps in memory, in bytes: what is read often is in memory anyhow.
 pub const APPLIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
+/// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
+/// dead peer is noticed by its connection.
+pub const APPEND_MAX: Duration = Duration::from_secs(10);
+/// A message up to this size, in bytes, is a heartbeat or a vote, and keeps its time-out.
+pub const HEARTBEAT_BYTES_MAX: usize = 256;

@@ -93,6 +93,7 @@ pub struct AdminApi {
     pub(crate) failures: Failures,
     pub(crate) builds: Arc<Semaphore>,
     pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) watch_pace: watch::Pace,
     following: OnceLock<(Arc<Changes>, Follower)>,
 }
 
@@ -109,6 +110,7 @@ impl AdminApi {
             failures: Failures::default(),
             builds: Arc::new(Semaphore::new(limits::BUILDS_MAX)),
             watchers: Arc::new(Semaphore::new(limits::WATCHERS_MAX)),
+            watch_pace: watch::Pace::default(),
             following: OnceLock::new(),
         })
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use argosy_cluster::RequestId;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::extract::Query;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
@@ -191,6 +190,60 @@ pub fn request_id(headers: &HeaderMap) -> Result<RequestId, Problem> {
         None => border::random()
             .map(RequestId)
             .map_err(|reason| Problem::new(ProblemKind::Internal, reason)),
+    }
+}
+
+/// A request that changes something, before its body is read.
+pub struct Write {
+    api: Arc<AdminApi>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+}
+
+/// The same, read.
+pub struct Posted {
+    /// Where it came in.
+    pub api: Arc<AdminApi>,
+    /// Who asks.
+    pub caller: Caller,
+    /// How long to wait until it is enforced; `None`: not at all.
+    pub wait: Option<Duration>,
+    /// What is asked for.
+    pub body: Value,
+    /// Its request id, and what makes a repetition of it one.
+    pub request: Asked,
+}
+
+impl FromRequest<Arc<AdminApi>> for Write {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<AdminApi>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Problem::new(ProblemKind::Internal, "the request has no caller"))?;
+        Ok(Self {
+            api: api.clone(),
+            caller,
+            headers: parts.headers,
+            body,
+        })
+    }
+}
+
+impl Write {
+    /// Reads the body as JSON; `what` is the change in a word.
+    pub async fn read(self, what: &str, options: &WriteQuery) -> Result<Posted, Problem> {
+        let wait = options.wait()?;
+        let bytes = body(self.body).await?;
+        let request = asked(&self.api, &self.caller, what, &self.headers, &bytes).await?;
+        Ok(Posted {
+            api: self.api,
+            caller: self.caller,
+            wait,
+            body: json(&bytes)?,
+            request,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,6 +14,24 @@ use super::limits;
 use super::port::ClusterPort;
 use super::shapes::kinds;
 use crate::catalog::{Kind, ObjectKey, View};
+
+/// How long the two sides of a watch may keep each other waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often a watcher hears that the watch lives.
+    pub heartbeat: Duration,
+    /// How long it may take to read a frame when all its frames are full.
+    pub send_deadline: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            heartbeat: limits::WATCH_HEARTBEAT,
+            send_deadline: limits::WATCH_SEND_DEADLINE,
+        }
+    }
+}
 
 /// The changes since this node began to follow, as far as the ring goes back.
 #[derive(Debug)]

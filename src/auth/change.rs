@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
 use super::pool::Answer;
-use super::{Authenticator, Refused, password, rules};
+use super::{Authenticator, Joined, Refused, password, rules};
 use crate::catalog::{Account, Object};
 use crate::ids::Name;
 use crate::session::{Credential, Principal};
@@ -51,6 +51,17 @@ impl std::fmt::Display for NotChanged {
 
 impl std::error::Error for NotChanged {}
 
+/// What a password comes with when it is to be changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// What the connection has proven before.
+    pub before: Option<&'a Principal>,
+    /// Through which service it came.
+    pub service: &'a Name,
+    /// From where.
+    pub from: IpAddr,
+}
+
 /// What is to be written into the catalog in the account's own name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordChange {
@@ -72,18 +83,32 @@ pub trait ChangeOwnPassword: Send + Sync {
 }
 
 impl Authenticator {
-    /// Gives the account a new password in exchange for the old one, which is proven again. The principal has the new
-    /// one for its credential; a session begins from it as from any other, registered and then judged.
+    /// Whether `proof` of a password, with what the connection has proven `before`, is all that its account must prove:
+    /// only then may the password be changed. Who knows one of two proofs must not come by the other.
+    pub fn may_change(&self, proof: &Principal, also: &Beside<'_>) -> Result<(), Refused> {
+        match self.join(also.before, proof.clone(), also.service, also.from)? {
+            Joined::Enough(_) => Ok(()),
+            Joined::Partly(..) => Err(Refused::because(
+                "the password must be changed, and before that the account's key be proven",
+            )),
+        }
+    }
+
+    /// Gives the account a new password in exchange for the old one, which is proven again, and for whatever else the
+    /// account must prove. The principal has the new one for its credential; a session begins from it as from any
+    /// other, registered and then judged.
     pub async fn change_password(
         &self,
         claimed: &str,
         old: Zeroizing<String>,
         new: Zeroizing<String>,
-        from: IpAddr,
+        also: Beside<'_>,
     ) -> Result<Principal, NotChanged> {
+        let from = also.from;
         let proven = self.prove_password(claimed, old, from).await;
         let (Proven::SignedIn(principal) | Proven::MustChange { principal, .. }) =
             proven.map_err(NotChanged::Refused)?;
+        self.may_change(&principal, &also).map_err(NotChanged::Refused)?;
         let unavailable = |reason: &str| NotChanged::Unavailable(reason.to_owned());
         let port = self.inner.changes.get();
         let port = port.ok_or_else(|| unavailable("passwords cannot be changed here"))?;
@@ -96,6 +121,8 @@ impl Authenticator {
         }
         let kept = &view.settings().passwords;
         self.check_new(account, kept, &new, from).await?;
+        // Comparing and hashing take a while: what was proven before may have been taken away meanwhile.
+        self.may_change(&principal, &also).map_err(NotChanged::Refused)?;
         let bytes = Zeroizing::new(new.as_bytes().to_vec());
         let hashed = self.inner.pool.hash(from, bytes).await;
         let hash = hashed

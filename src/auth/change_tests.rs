@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::auth::hash_password;
 use crate::auth::tests::{HERE, NOW, World, account, with_password};
-use crate::catalog::{PasswordRules, PasswordState, Settings, View};
+use crate::catalog::{AuthorizedKey, PasswordRules, PasswordState, Proofs, Settings, View};
 use crate::clock::UnixMillis;
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -66,7 +66,17 @@ impl World {
     }
 
     async fn change(&self, old: &str, new: &str) -> Result<Principal, NotChanged> {
-        let changed = self.authenticator.change_password("alice", text(old), text(new), HERE);
+        self.change_with(None, old, new).await
+    }
+
+    async fn change_with(&self, before: Option<&Principal>, old: &str, new: &str) -> Result<Principal, NotChanged> {
+        let service = Name::parse("sftp").unwrap();
+        let also = Beside {
+            before,
+            service: &service,
+            from: HERE,
+        };
+        let changed = self.authenticator.change_password("alice", text(old), text(new), also);
         changed.await
     }
 
@@ -168,6 +178,50 @@ async fn a_new_password_keeps_every_rule_and_is_none_of_the_former() {
     world.change("the present one", "two before").await.unwrap();
     let asked = catalog.asked.lock().unwrap();
     assert_eq!(asked[0].spec.password_state.former.len(), 1);
+}
+
+#[tokio::test]
+async fn where_a_key_must_be_proven_too_the_password_alone_changes_nothing() {
+    let (public, _) = crate::auth::generate_host_key("ssh-ed25519").unwrap();
+    let (stranger, _) = crate::auth::generate_host_key("ssh-ed25519").unwrap();
+    let key = |line: &str| AuthorizedKey {
+        key: line.to_owned(),
+        comment: String::new(),
+        expires_at: None,
+    };
+    let account = Account {
+        proofs: Proofs::PasswordAndKey,
+        keys: vec![key(&public)],
+        ..must_change("first secret")
+    };
+    let (world, catalog) = world(account.clone(), false);
+    let service = Name::parse("sftp").unwrap();
+    let parsed = public.parse().unwrap();
+    let proven = world.authenticator.key("alice", &parsed, &service, HERE).unwrap();
+    let refused = |changed: Result<Principal, NotChanged>, word: &str| match changed {
+        Err(NotChanged::Refused(refused)) => assert!(refused.reason.contains(word), "{refused}"),
+        other => panic!("{other:?}"),
+    };
+    refused(world.change("first secret", "second secret").await, "key be proven");
+    // The password is no second proof next to itself.
+    let Ok(Proven::MustChange { principal, .. }) = world.prove("first secret").await else {
+        panic!("it must be changed");
+    };
+    let twice = world
+        .change_with(Some(&principal), "first secret", "second secret")
+        .await;
+    refused(twice, "proven before");
+    // A key that was taken away after it was proven is none.
+    world.put(Account {
+        keys: vec![key(&stranger)],
+        ..account.clone()
+    });
+    let late = world.change_with(Some(&proven), "first secret", "second secret").await;
+    refused(late, "key");
+    assert!(catalog.asked.lock().unwrap().is_empty());
+    world.put(account);
+    let changed = world.change_with(Some(&proven), "first secret", "second secret").await;
+    assert_eq!(changed.unwrap().account.as_str(), "alice");
 }
 
 #[tokio::test]

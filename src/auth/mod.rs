@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::session::{Credential, Principal};
 
 pub use bans::{Bans, LatestBans};
-pub use change::{ChangeOwnPassword, NotChanged, PasswordChange, Proven};
+pub use change::{Beside, ChangeOwnPassword, NotChanged, PasswordChange, Proven};
 pub use host_identity::{HostIdentity, parse_host_certificate};
 pub use judge::{judge, judge_among};
 pub use keys::{generate_host_key, parse_public_key, parse_users_key};

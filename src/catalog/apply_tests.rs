@@ -310,6 +310,54 @@ fn a_circle_of_groups_or_roles_is_refused_however_far_round() {
 }
 
 #[test]
+fn a_group_or_role_is_not_changed_so_that_a_member_would_inherit_from_too_many() {
+    use crate::catalog::limits::INHERITED_MAX;
+    let role = |roles: &[&str]| {
+        Spec::Role(AccessRole {
+            roles: roles.iter().map(|text| name(text)).collect(),
+            ..AccessRole::default()
+        })
+    };
+    let with = |groups: Vec<Name>, roles: Vec<Name>| {
+        Spec::Account(Account {
+            groups,
+            roles,
+            ..Account::default()
+        })
+    };
+    let names: Vec<String> = (0..INHERITED_MAX).map(|number| format!("n{number}")).collect();
+    let named: Vec<Name> = names.iter().map(|text| name(text)).collect();
+    let mut case = Case::new();
+    let all = |spec: &dyn Fn() -> Spec| Transaction {
+        puts: named.iter().map(|name| (name.clone(), spec())).collect(),
+        ..Transaction::default()
+    };
+    assert_eq!(case.root(all(&|| group(&[]))), Outcome::Applied);
+    assert_eq!(case.root(all(&|| role(&[]))), Outcome::Applied);
+    // Both are in as many as may be; one more group, or one more role of a group, is too much.
+    assert_eq!(case.root(put("bob", with(named.clone(), vec![]))), Outcome::Applied);
+    assert_eq!(case.root(put("dora", with(vec![], named.clone()))), Outcome::Applied);
+    assert_eq!(case.root(put("more", group(&[]))), Outcome::Applied);
+    assert_eq!(case.root(put("more", role(&[]))), Outcome::Applied);
+    for (change, who) in [
+        (put("n7", group(&["more"])), "bob"),
+        (put("n7", role(&["more"])), "dora"),
+    ] {
+        let Outcome::Refused(Refusal::Invalid { reason }) = case.root(change) else {
+            panic!("{who} was brought above the limit");
+        };
+        assert!(
+            reason.contains(&format!("`{who}`")) && reason.contains("200"),
+            "{reason}"
+        );
+    }
+    // With one membership less it is taken.
+    let mut less = put("n7", group(&["more"]));
+    less.puts.push((name("bob"), with(named[1..].to_vec(), vec![])));
+    assert_eq!(case.root(less), Outcome::Applied);
+}
+
+#[test]
 fn a_group_in_use_is_not_deleted_and_a_missing_one_not_named() {
     let mut case = Case::new();
     let member = |of: &str| {

@@ -55,6 +55,7 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     }
     if touched.keys().any(|key| matches!(key.kind, Kind::Group | Kind::Role)) {
         circles(next)?;
+        members_bounded(next)?;
     }
     if next.bans.len() > BANS_MAX {
         let reason = format!("more than {BANS_MAX} bans at one time are not kept; remove some, or ban networks");
@@ -208,6 +209,29 @@ fn reached<'a>(kind: Kind, start: &'a Name, next: impl Fn(&'a Name) -> &'a [Name
             let reason = format!("{kind} `{start}` would inherit from more than {INHERITED_MAX} others");
             return Err(Refusal::Invalid { reason });
         }
+    }
+    Ok(())
+}
+
+/// A group or role that was changed brings no account above what may be inherited: it would be denied everything.
+fn members_bounded(view: &View) -> Result<(), Refusal> {
+    if view.groups.len() <= INHERITED_MAX && view.roles.len() <= INHERITED_MAX {
+        return Ok(());
+    }
+    // Many accounts name the same ones: each combination is judged once.
+    let mut judged: BTreeSet<(&[Name], &[Name])> = BTreeSet::new();
+    for account in view.accounts.values() {
+        let spec = &account.spec;
+        let none = spec.groups.is_empty() && spec.roles.is_empty();
+        if none || !judged.insert((&spec.groups, &spec.roles)) || inherit::is_bounded(view, spec) {
+            continue;
+        }
+        let reason = format!(
+            "account `{}` would inherit from more than {INHERITED_MAX} groups or roles, and so be denied everything; \
+             take it out of some first, or name fewer here",
+            account.name
+        );
+        return Err(Refusal::Invalid { reason });
     }
     Ok(())
 }

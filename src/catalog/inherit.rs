@@ -28,8 +28,8 @@ pub fn roles<'a, 'n>(
     breadth_first(&view.roles, named, |role| &role.roles)
 }
 
-/// Whether an account inherits from no more than may be. A change of a group can still bring one above it: who decides
-/// refuses then.
+/// Whether an account inherits from no more than may be. No change that breaks this is applied; who decides refuses all
+/// the same where it is broken.
 pub fn is_bounded(view: &View, account: &Account) -> bool {
     let Ok(groups) = groups(view, account) else {
         return false;

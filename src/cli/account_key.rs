@@ -10,9 +10,8 @@ use super::edit::WriteArgs;
 use super::error::CliError;
 use super::input::OrNone;
 use super::noun::{self, One, Run};
-use super::output::{self, Column};
-use super::{Context, input, read};
-use crate::catalog::Kind;
+use super::output::Column;
+use super::{Context, input};
 
 const COLUMNS: &[Column] = &[
     ("FINGERPRINT", "fingerprint"),
@@ -56,10 +55,8 @@ impl Run for KeyCommand {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::List { one } => {
-                let object = read::get(context, Kind::Account, &one.name).await?.body;
-                let keys = object["spec"]["keys"].clone();
-                let rows = keys.as_array().map_or(&[][..], Vec::as_slice);
-                output::rows(context.format, COLUMNS, rows, &keys)
+                let keys = |spec: &Value| spec["keys"].as_array().cloned().unwrap_or_default();
+                noun::list_of::<Account>(context, &one.name, COLUMNS, keys).await
             }
             Self::Add {
                 one,

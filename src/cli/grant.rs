@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::Context;
 use super::edit::WriteArgs;
 use super::error::CliError;
 use super::noun::{self, Noun, One, Run};
-use super::output::{self, Column};
-use super::{Context, read};
+use super::output::Column;
 use crate::catalog::Operation;
 use crate::path::VirtualPath;
 
@@ -126,11 +126,7 @@ pub fn parsed(path: &str) -> Result<VirtualPath, String> {
 impl<N: Granted> Run for GrantCommand<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::List { one } => {
-                let object = read::get(context, N::KIND, &one.name).await?.body;
-                let rows = listed(&object["spec"]);
-                output::rows(context.format, COLUMNS, &rows, &Value::Array(rows.clone()))
-            }
+            Self::List { one } => noun::list_of::<N>(context, &one.name, COLUMNS, listed).await,
             Self::Add {
                 one,
                 reach,

@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::Context;
 use super::edit::{self, WriteArgs};
 use super::error::{CliError, Exit};
 use super::grant::{operation, parsed};
 use super::noun::{self, Noun, One, Run};
-use super::output::{self, Column};
-use super::{Context, read};
+use super::output::Column;
 use crate::path::VirtualPath;
 
 const COLUMNS: &[Column] = &[
@@ -64,11 +64,7 @@ Examples:
 impl<N: Noun> Run for MountCommand<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::List { one } => {
-                let object = read::get(context, N::KIND, &one.name).await?.body;
-                let rows = listed(&object["spec"]);
-                output::rows(context.format, COLUMNS, &rows, &Value::Array(rows.clone()))
-            }
+            Self::List { one } => noun::list_of::<N>(context, &one.name, COLUMNS, listed).await,
             Self::Add {
                 one,
                 at,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::edit::{self, ChangeArgs, WriteArgs};
 use super::error::CliError;
-use super::output::Column;
+use super::output::{self, Column};
 use super::read::{self, ListArgs, ReadArgs};
 use crate::catalog::Kind;
 
@@ -228,6 +228,18 @@ pub async fn modify<N: Noun>(
 ) -> Result<(), CliError> {
     let answer = edit::modify(context, N::KIND, name, write, change).await?;
     edit::done(context, &format!("{} {said}", whose::<N>(name)), &answer)
+}
+
+/// Lists what one object holds several of: `rows` takes them out of its spec.
+pub async fn list_of<N: Noun>(
+    context: &Context,
+    name: &str,
+    columns: &[Column],
+    rows: impl FnOnce(&Value) -> Vec<Value>,
+) -> Result<(), CliError> {
+    let object = read::get(context, N::KIND, name).await?.body;
+    let rows = rows(&object["spec"]);
+    output::rows(context.format, columns, &rows, &Value::Array(rows.clone()))
 }
 
 /// The object in a sentence: ``host key `main` ``.

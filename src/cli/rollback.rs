@@ -1,6 +1,6 @@
 //! `argosy rollback REVISION`: makes objects what they were, as one more change.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Read};
 
 use clap::Args;
 use http::Method;
@@ -13,6 +13,8 @@ use super::output::{self, Format};
 use super::{Context, difference, get, plan};
 
 const PATH: &str = "/api/v1/rollback";
+/// The most that is read of an answer to a question, in bytes.
+const ANSWER_BYTES_MAX: u64 = 100;
 
 /// Options of `rollback`.
 #[derive(Debug, Args)]
@@ -28,7 +30,7 @@ pub struct RollbackArgs {
     /// Show what would be changed, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask before it is done; where there is no terminal, nothing is asked
+    /// Do it without asking; must be given where there is no terminal to ask on
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -52,7 +54,12 @@ impl Run for RollbackArgs {
         if self.dry_run {
             return plan::show(context.format, &plan::of(context, PATH, &body).await?);
         }
-        if !self.yes && std::io::stdin().is_terminal() {
+        if !self.yes {
+            if !std::io::stdin().is_terminal() {
+                let advice = "a rollback is asked about first, and there is no terminal: look at it with --dry-run, \
+                              then give --yes";
+                return Err(CliError::usage(advice));
+            }
             let planned = plan::of(context, PATH, &body).await?;
             eprint!("{}Do this? [y/N] ", difference::all_told(&planned["plan"]));
             if !agreed() {
@@ -76,7 +83,7 @@ impl Run for RollbackArgs {
 
 fn agreed() -> bool {
     let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
+    let read = std::io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line);
     read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
 }
 

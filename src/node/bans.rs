@@ -18,8 +18,10 @@ use super::limits;
 use crate::admin::peers::{self, Peers};
 use crate::auth::bans::Bans;
 use crate::auth::throttle::{FailureReport, Leader, Ledger, Standing, Totals};
-use crate::catalog::{Actor, Ban, Catalog, Command, Expected, Kind, ObjectKey, Outcome, Refusal, Spec, Transaction};
-use crate::clock::Clock;
+use crate::catalog::{
+    Actor, Ban, BanTarget, Catalog, Command, Expected, Kind, ObjectKey, Outcome, Refusal, Spec, Transaction, View,
+};
+use crate::clock::{Clock, UnixMillis};
 use crate::ids::Name;
 
 /// The route by which a node tells the leader of a failed login.
@@ -235,4 +237,16 @@ pub async fn remove_ended(cluster: Cluster<Catalog>, clock: Clock, node: String,
             Err(reason) => tracing::warn!(reason, "bans that have ended are not removed yet"),
         }
     }
+}
+/// How many bans of `view` have not ended at `now`, by what they keep out.
+pub fn in_force(view: &View, now: UnixMillis) -> [(&'static str, u64); 2] {
+    let mut counts = [("network", 0), ("account", 0)];
+    for ban in view
+        .bans
+        .values()
+        .filter(|ban| ban.spec.until.is_none_or(|end| end > now))
+    {
+        counts[usize::from(matches!(ban.spec.target, BanTarget::Account(_)))].1 += 1;
+    }
+    counts
 }

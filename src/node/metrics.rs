@@ -23,6 +23,8 @@ pub struct Scrape<'a> {
     pub sessions: &'a [(&'static str, u64)],
     /// Bytes received and sent in live sessions.
     pub live_bytes: (u64, u64),
+    /// Bans in force by what they keep out.
+    pub bans: &'a [(&'static str, u64)],
     /// What the listeners have counted.
     pub connections: &'a listener::Counts,
 }
@@ -180,8 +182,17 @@ fn service_families(scrape: &Scrape<'_>) -> Vec<MetricFamily> {
         .sessions
         .iter()
         .map(|(protocol, count)| (vec![("protocol", *protocol)], *count as f64));
+    let bans = scrape
+        .bans
+        .iter()
+        .map(|(target, count)| (vec![("target", *target)], *count as f64));
     vec![
         gauge("argosy_sessions", "Live sessions on this node.", sessions.collect()),
+        gauge(
+            "argosy_bans",
+            "Bans that this node keeps out by, as far as they have not ended.",
+            bans.collect(),
+        ),
         counter(
             "argosy_logins_total",
             "Logins by method and result.",
@@ -365,6 +376,7 @@ mod tests {
             counts: &counts,
             sessions: &[("sftp", 2)],
             live_bytes: (5, 6),
+            bans: &[("network", 3), ("account", 0)],
             connections: &listener::Counts::default(),
         });
         for line in [
@@ -374,6 +386,8 @@ mod tests {
             "argosy_raft_replicated_index{member=\"2\"} 9",
             "argosy_logins_total{method=\"password\",result=\"refused\"} 3",
             "argosy_sessions{protocol=\"sftp\"} 2",
+            "argosy_bans{target=\"network\"} 3",
+            "argosy_bans{target=\"account\"} 0",
             "argosy_transferred_bytes_total{direction=\"out\"} 6",
             "argosy_transfer_seconds_bucket{operation=\"file-uploaded\",le=\"0.5\"} 2",
             "argosy_transfer_seconds_count{operation=\"file-uploaded\"} 2",

@@ -1,12 +1,13 @@
-//! An open file: reading, writing, its end. Everything but a read from the page cache runs on the storage's pool.
+//! An open file: reading, writing, its end. Everything runs on the storage's pool but a read from the page cache and a
+//! write to a file system that is nothing but memory.
 //!
 //! Opening is left to `open`; how an upload is published to `staged`.
 
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -40,11 +41,6 @@ pub(super) struct Core {
     pub(super) _slot: OpenSlot,
 }
 
-/// The kernel cannot read this file without perhaps waiting.
-const WAITS: u8 = 1;
-/// The file system is memory and never waits.
-const IN_MEMORY: u8 = 2;
-
 /// What changes while a file is open.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -54,8 +50,10 @@ pub(super) struct Counts {
     room_checked: AtomicU64,
     /// The end was reached in order.
     ended: AtomicBool,
-    /// How it is read without waiting: [`WAITS`], [`IN_MEMORY`], or else by asking the kernel not to wait.
-    reading: AtomicU8,
+    /// The kernel cannot read this file without perhaps waiting.
+    waits: AtomicBool,
+    /// The file system is memory and never waits.
+    in_memory: OnceLock<bool>,
     /// A write in place has failed; the end says so.
     failed: Mutex<Option<VfsError>>,
     /// Held while one chunk goes to the end.
@@ -63,6 +61,11 @@ pub(super) struct Counts {
 }
 
 impl Core {
+    /// Whether the file lies on a file system that is nothing but memory.
+    pub(super) fn in_memory(&self) -> bool {
+        *self.counts.in_memory.get_or_init(|| local::is_in_memory(&*self.fd))
+    }
+
     /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.
     pub(super) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> (usize, bool) {
         let mut done = 0;
@@ -70,23 +73,21 @@ impl Core {
             return (0, false);
         }
         while done < buffer.len() {
-            let flags = match self.counts.reading.load(Ordering::Relaxed) {
-                WAITS => return (done, false),
-                IN_MEMORY => ReadWriteFlags::empty(),
-                _ => ReadWriteFlags::NOWAIT,
+            let flags = if self.in_memory() {
+                ReadWriteFlags::empty()
+            } else if self.counts.waits.load(Ordering::Relaxed) {
+                return (done, false);
+            } else {
+                ReadWriteFlags::NOWAIT
             };
             let rest = &mut [IoSliceMut::new(&mut buffer[done..])];
             match rustix::io::preadv2(&*self.fd, rest, offset + done as u64, flags) {
                 Ok(0) => return (done, true),
                 Ok(read) => done += read,
                 Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) if flags == ReadWriteFlags::NOWAIT => {
-                    let found = if local::is_in_memory(&*self.fd) {
-                        IN_MEMORY
-                    } else {
-                        WAITS
-                    };
-                    self.counts.reading.store(found, Ordering::Relaxed);
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.counts.waits.store(true, Ordering::Relaxed);
+                    return (done, false);
                 }
                 Err(_) => return (done, false),
             }
@@ -179,7 +180,7 @@ impl Core {
         self.check_size(size.saturating_add(more))
     }
 
-    /// Writes one chunk; runs on the pool.
+    /// Writes one chunk; runs on the pool, or where it cannot wait.
     pub(super) fn write(&self, offset: u64, chunk: &[u8]) -> Result<(), VfsError> {
         self.change_content(chunk.len() as u64, || {
             let _appending = self
@@ -223,7 +224,9 @@ impl Core {
             Some(staged) => {
                 let state = staged.read();
                 staged.check_ours(&state)?;
-                let (written, result) = change()?;
+                let changed = change();
+                staged.changed();
+                let (written, result) = changed?;
                 if state.stage == Stage::Active {
                     staged.pieces().wrote(written.start, written.end);
                 }
@@ -348,12 +351,15 @@ impl Core {
             return Err(error);
         }
         let faults = &self.asker.inner.faults;
+        let changes = self.staged.as_ref().map(|staged| staged.changes());
         let synced = faults
             .check(FaultPoint::SyncFile)
             .and_then(|()| rustix::fs::fsync(&*self.fd).map_err(|errno| told("syncing the file", errno)))
             .map_err(|error| VfsError::Io(error.to_string()));
-        if let Err(error) = &synced {
-            self.note_failure(error);
+        match (&synced, &self.staged, changes) {
+            (Err(error), ..) => self.note_failure(error),
+            (Ok(()), Some(staged), Some(changes)) => staged.synced(changes),
+            _ => {}
         }
         synced
     }

@@ -2,9 +2,11 @@
 //!
 //! What is done on the disk is left to `file`.
 
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 
 use super::cached;
 use super::file::Core;
@@ -101,17 +103,19 @@ impl OpenFile {
     }
 
     /// Ends the use of the file. For an upload: fsync, rename, fsync the folder; once this answers, the file is
-    /// whole, under its name, on stable storage.
-    pub async fn commit(mut self) -> Result<(), VfsError> {
-        let Some(core) = self.core.take() else {
-            return Err(VfsError::NotFound);
+    /// whole, under its name, on stable storage. The call begins it: dropping the future does not stop it.
+    pub fn commit(mut self) -> impl Future<Output = Result<(), VfsError>> + Send + 'static {
+        let ending = match self.core.take() {
+            None => Either::Left(ready(Err(VfsError::NotFound))),
+            Some(core) if cached::ends_at_once(&core) => Either::Left(ready(core.commit())),
+            Some(core) => {
+                let pool = core.asker.inner.pool(&core.place.storage.name);
+                // The core's last hold must end on the pool even when nobody waits for the answer.
+                Either::Right(pool.start(move || core.commit()))
+            }
         };
-        if cached::ends_at_once(&core) {
-            return core.commit();
-        }
-        // The core's last hold must end on the pool even when nobody waits for the answer.
-        let pool = core.asker.inner.pool(&core.place.storage.name);
-        pool.run(move || core.commit()).await
+        drop(self);
+        ending
     }
 
     /// Bytes read and written through this handle.

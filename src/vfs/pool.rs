@@ -82,7 +82,6 @@ impl Pool {
         &self,
         job: impl FnOnce() -> Result<T, VfsError> + Send + 'static,
     ) -> Result<T, VfsError> {
-        let gone = || VfsError::Io("the work on the storage ended without an answer; see the log".to_owned());
         let place = match tokio::time::timeout(POOL_WAIT, self.places.clone().acquire_owned()).await {
             Ok(Ok(place)) => place,
             Ok(Err(_)) => return Err(gone()),
@@ -93,22 +92,38 @@ impl Pool {
                 )));
             }
         };
-        let (answer, answered) = oneshot::channel();
-        self.submit(move || {
+        self.start(move || {
             let result = job();
             drop(place);
-            // Nobody waits any more: what was made is dropped here, off the async threads.
-            let _ = answer.send(result);
-        });
-        answered.await.unwrap_or_else(|_| Err(gone()))
+            result
+        })
+        .await
     }
 
-    /// Queues `job` and does not wait: for the end of files, whose number is bounded elsewhere.
+    /// Queues `job` now, whether or not the answer is then waited for: for the end of files, whose number is bounded
+    /// elsewhere.
+    pub(super) fn start<T: Send + 'static, J: FnOnce() -> Result<T, VfsError> + Send + 'static>(
+        &self,
+        job: J,
+    ) -> impl Future<Output = Result<T, VfsError>> + Send + 'static + use<T, J> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(move || {
+            // Where nobody waits any more, what was made is dropped here, off the async threads.
+            let _ = answer.send(job());
+        });
+        async move { answered.await.unwrap_or_else(|_| Err(gone())) }
+    }
+
+    /// Queues `job` and does not wait: for what is bounded elsewhere.
     pub(super) fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.lock();
         state.jobs.push_back(Box::new(job));
         Shared::wake_one(&self.shared, state);
     }
+}
+
+fn gone() -> VfsError {
+    VfsError::Io("the work on the storage ended without an answer; see the log".to_owned())
 }
 
 /// The life of one thread: jobs until there was none for [`POOL_IDLE`].

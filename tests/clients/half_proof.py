@@ -4,12 +4,10 @@ import sys
 
 import paramiko
 
-from client import ARGS, leave, report, tcp
+from client import ARGS, leave, report, stepwise
 from rawsftp import Raw
 
-connection = paramiko.ServiceRequestingTransport(tcp())
-connection.banner_timeout = connection.auth_timeout = connection.handshake_timeout = 20
-connection.start_client(timeout=20)
+connection = stepwise()
 key = paramiko.Ed25519Key.from_private_key_file(ARGS["key"])
 left = connection.auth_publickey(ARGS["account"], key)
 report(half=left)

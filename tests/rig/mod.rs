@@ -11,6 +11,7 @@ pub mod limits;
 pub mod process;
 pub mod service;
 pub mod stream;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::limits;
 use super::link::{APPENDS, raft_error};
 use super::running::Node;
+use crate::limits::APPEND_MAX;
 use crate::raft::{Appends, CallError, CoreError, Replies, Rpc};
 use crate::transport::{Client, Lane, Messages, Outgoings};
 use crate::{NodeId, StateMachine};
@@ -52,9 +53,7 @@ pub(super) fn ask(
         let first = messages.next().await?;
         let messages = futures_util::stream::iter([first]).chain(messages);
         let lane = (node, Lane::Consensus);
-        let begun = client
-            .converse(lane, APPENDS, messages, connect_max, limits::APPEND_MAX)
-            .await;
+        let begun = client.converse(lane, APPENDS, messages, connect_max, APPEND_MAX).await;
         Some(begun.map_err(raft_error))
     };
     let replies = futures_util::stream::once(begin).flat_map(move |begun| match begun {
@@ -80,7 +79,7 @@ fn read(messages: Messages, under_way: UnderWay) -> Replies {
                 Ok(Err(why)) => why,
                 Err(_) => {
                     let oldest = under_way.lock().front().copied();
-                    if oldest.is_none_or(|since| since.elapsed() < limits::APPEND_MAX) {
+                    if oldest.is_none_or(|since| since.elapsed() < APPEND_MAX) {
                         continue;
                     }
                     "no answer in time".to_owned()

@@ -41,16 +41,10 @@ pub const PROMOTION_LAG_MAX: u64 = 64;
 pub const MEMBERS_MAX: usize = 32;
 /// How many questions of the product run at once for other members.
 pub const PEER_CALLS_MAX: usize = 64;
-/// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
-/// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
-/// dead peer is noticed by its connection.
-pub const APPEND_MAX: Duration = Duration::from_secs(10);
-/// How often it is looked whether an append has waited that long for its answer.
+/// How often it is looked whether an append has waited too long for its answer.
 pub const APPEND_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How many appends of one conversation are handled at once.
 pub const APPENDS_HANDLED_MAX: usize = 8;
-/// A message up to this size, in bytes, is a heartbeat or a vote, and keeps its time-out.
-pub const HEARTBEAT_BYTES_MAX: usize = 256;
 /// How much of a snapshot is read at a time, in bytes.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
 /// How long a stopping node waits for its consensus to end in good order.
@@ -67,6 +61,8 @@ pub const HAND_OVER_MAX: Duration = Duration::from_millis(1_500);
 pub const DISMISSED_AFTER: Duration = Duration::from_secs(3);
 /// How long voters may take to answer before a removal is refused for want of a quorum.
 pub const ANSWERING_MAX: Duration = Duration::from_secs(2);
+/// How long a node that asked for its own removal, and whose answer was lost, asks whether it is removed.
+pub const CUT_OFF_MAX: Duration = Duration::from_secs(5);
 /// How often a node looks at the room on its disk.
 pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// At every how many of those looks it writes down when a confirmed leader was last heard.

@@ -47,11 +47,6 @@ impl PeerTransport for Link {
     ) -> Result<Bytes, raft::CallError> {
         let confirmed = rpc == Rpc::Append && self.confirmed.load(Ordering::Relaxed);
         let path = format!("{}{}", if confirmed { RAFT_CONFIRMED } else { RAFT }, rpc.name());
-        let timeout = if body.len() > limits::HEARTBEAT_BYTES_MAX {
-            timeout.max(limits::APPEND_MAX)
-        } else {
-            timeout
-        };
         self.client
             .call(peer.id, Lane::Consensus, &path, body, timeout)
             .await

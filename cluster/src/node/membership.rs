@@ -63,15 +63,19 @@ impl<M: StateMachine> Node<M> {
         }
     }
 
+    /// Whether `leader` takes this node as removed; the removal may still be under way, so it is asked for a while.
     async fn is_cut_off_by(&self, leader: NodeId) -> bool {
-        let hello = self.hello(leader, limits::HELLO_MAX).await;
-        matches!(
-            hello,
-            Err(CallError::Refused {
-                status: NOT_A_MEMBER,
-                ..
-            })
-        )
+        let until = Instant::now() + limits::CUT_OFF_MAX;
+        loop {
+            let hello = self.hello(leader, limits::HELLO_MAX).await;
+            match hello {
+                Err(CallError::Refused {
+                    status: NOT_A_MEMBER, ..
+                }) => return true,
+                _ if Instant::now() >= until => return false,
+                _ => tokio::time::sleep(limits::LEADER_POLL).await,
+            }
+        }
     }
 
     /// Makes a change, if this node leads; one at a time. Once begun it is brought to its end, whether or not the

@@ -29,6 +29,7 @@ use crate::envelope::wire::{
 };
 use crate::envelope::{Answer, Blob, ClusterCommand, Envelope, newer_format};
 use crate::limits::{FOUND_MAX, READ_INDEX_MAX};
+use crate::planted::{self, Bug};
 use crate::store::format;
 use crate::{NodeId, StateMachine};
 
@@ -224,6 +225,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     /// On the leader: the index that a linearizable read must wait for, confirmed by a quorum now (ReadIndex).
     /// Another node asks the leader for it, then waits with [`wait_applied`](Self::wait_applied).
     pub async fn read_index(&self) -> Result<u64, CoreError> {
+        if planted::is(Bug::ReadWithoutQuorum) && self.glance().role == Role::Leader {
+            return Ok(self.applied());
+        }
         let reading = self.inner.raft.get_read_log_id(ReadPolicy::ReadIndex);
         match TypeConfig::<RT>::timeout(READ_INDEX_MAX, reading).await {
             Ok(Ok((read, _))) => Ok(read.index()),
@@ -300,6 +304,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                     self.leader_was_heard();
                 }
                 Ok(reply.encode())
+            }
+            Rpc::Vote | Rpc::PreVote if planted::is(Bug::NeverVotesForOthers) && self.applied() > 100 => {
+                Err(CoreError::Message { reason: String::new() })
             }
             Rpc::Vote => {
                 let request = VoteAskV1::decode(&body).map_err(unreadable)?;
@@ -384,7 +391,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     }
 
     /// Builds a snapshot now, in the background.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub async fn snapshot(&self) -> Result<(), CoreError> {
         self.inner
             .raft

@@ -13,19 +13,25 @@ use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, OptionalSend};
 
 use super::convert;
+use super::signal::Signal;
 use super::types::{LogEntry, LogId, RaftVote, TypeConfig};
 use crate::envelope::{Blob, LogIdV1, VoteV1};
+use crate::planted::{self, Bug};
 
 /// Clones are handles to the same disk, also for a node that starts again.
 #[derive(Clone)]
 pub struct MemoryLog {
     disk: Arc<Mutex<Disk>>,
-    sync_takes: Duration,
+    /// Above zero: no sync ends.
+    stalled: Signal,
+    /// Above zero: the storage does not answer, which a log must not care about.
+    storage_stalled: Signal,
     lies: bool,
 }
 
 #[derive(Default)]
 struct Disk {
+    sync_takes: Duration,
     now: Image,
     synced: Image,
     unsynced: Vec<Step>,
@@ -50,6 +56,15 @@ enum Step {
     Commit(LogIdV1),
 }
 
+impl Disk {
+    /// What was written last never reaches the disk.
+    fn forget_last(&mut self) {
+        if self.unsynced.pop().is_some() {
+            self.steps -= 1;
+        }
+    }
+}
+
 impl Image {
     fn take(&mut self, step: &Step) {
         match step {
@@ -70,11 +85,31 @@ impl Image {
 impl MemoryLog {
     /// An empty disk whose sync takes `sync_takes`. A disk that `lies` says "synced" before it is.
     pub fn new(sync_takes: Duration, lies: bool) -> Self {
-        Self {
-            disk: Arc::default(),
+        let disk = Disk {
             sync_takes,
+            ..Disk::default()
+        };
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+            stalled: Signal::default(),
+            storage_stalled: Signal::default(),
             lies,
         }
+    }
+
+    /// From now on a sync takes so long.
+    pub fn set_sync_takes(&self, sync_takes: Duration) {
+        self.lock().sync_takes = sync_takes;
+    }
+
+    /// Whether no sync ends at all.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.stalled.set(u64::from(stalled));
+    }
+
+    /// Whether the storage, which is not this disk, stands still.
+    pub fn set_storage_stalled(&self, stalled: bool) {
+        self.storage_stalled.set(u64::from(stalled));
     }
 
     /// The power fails: what was not synced is gone.
@@ -87,7 +122,9 @@ impl MemoryLog {
     /// The process dies and the machine lives: what was written stays.
     pub fn keep_unsynced(&self) {
         let mut disk = self.lock();
+        let forgotten = planted::is(Bug::ForgetVote).then(|| disk.synced.vote);
         disk.synced = disk.now.clone();
+        disk.synced.vote = forgotten.unwrap_or(disk.synced.vote);
         disk.unsynced.clear();
     }
 
@@ -118,13 +155,18 @@ impl MemoryLog {
     fn sync_later<RT: AsyncRuntime>(&self, upto: u64, then: impl FnOnce() + Send + 'static) {
         let log = self.clone();
         let mut then = Some(then);
-        if self.lies
+        if (self.lies || planted::is(Bug::AnswerBeforeFsync))
             && let Some(then) = then.take()
         {
             then();
         }
         drop(TypeConfig::<RT>::spawn(async move {
-            TypeConfig::<RT>::sleep(log.sync_takes).await;
+            let sync_takes = log.lock().sync_takes;
+            TypeConfig::<RT>::sleep(sync_takes).await;
+            log.stalled.until(|stalled| stalled == 0).await;
+            if planted::is(Bug::LogWaitsForStorage) {
+                log.storage_stalled.until(|stalled| stalled == 0).await;
+            }
             log.sync(upto);
             if let Some(then) = then {
                 then();
@@ -183,6 +225,10 @@ impl<RT: AsyncRuntime> RaftLogStorage<TypeConfig<RT>> for MemoryLog {
 
     async fn save_vote(&mut self, vote: &RaftVote) -> Result<(), io::Error> {
         let step = self.step(Step::Vote(convert::vote_out(vote)));
+        if planted::is(Bug::ForgetVote) {
+            self.lock().forget_last();
+            return Ok(());
+        }
         let (done, synced) = TypeConfig::<RT>::oneshot::<()>();
         self.sync_later::<RT>(step, move || {
             // Nobody waits any more when the node was killed.

@@ -25,7 +25,7 @@ mod keep;
 pub mod log;
 mod machine;
 mod members;
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 pub mod memory_log;
 mod mend;
 mod metrics;
@@ -53,6 +53,8 @@ pub use replica::hash_of;
 pub use replica::{RowChange, Rows, on_disk, row_hash};
 pub use room::Room;
 pub use rows::{ClusterRows, MACHINE as MACHINE_ROWS};
+#[cfg(any(test, feature = "sim"))]
+pub use signal::Signal;
 
 pub use snapshot::{SnapshotData, SnapshotReader, SnapshotSink, Snapshots, Unfinished, Writing};
 pub use types::NodeRecord;
@@ -196,7 +198,10 @@ pub struct Metrics {
     /// The last index in the log here.
     pub last_log: u64,
     /// The last index that a snapshot here contains.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests and debuggers"))]
+    #[cfg_attr(
+        not(any(test, feature = "sim")),
+        expect(dead_code, reason = "for tests and debuggers")
+    )]
     pub snapshot: u64,
     /// The last index that was purged from the log here.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests and debuggers"))]

@@ -16,6 +16,7 @@ use super::{cluster, convert};
 use crate::envelope::wire::{Framed, StateHeadV1};
 use crate::envelope::{Answer, AppCommand, Blob, Envelope};
 use crate::limits::REQUEST_IDS_MAX;
+use crate::planted::{self, Bug};
 use crate::{ApplyContext, CodecError, StateMachine};
 
 /// All rows: machine and cluster, with a stub where the value is kept on disk only. Clones share their structure.
@@ -97,6 +98,7 @@ impl<M: StateMachine> Replica<M> {
     ) -> Result<Answer, CodecError> {
         let known = self.requests.get(&app.request.0).copied();
         if let Some(at) = known
+            && !planted::is(Bug::RetryAppliedTwice)
             && let Some(before) = rows::get::<RequestRowV1>(&self.rows, &rows::request_key(at))?
         {
             return Ok(if before.body_hash == app.body_hash {
@@ -116,6 +118,9 @@ impl<M: StateMachine> Replica<M> {
         let applied = self.machine.apply(context, &command);
         let outcome = Blob(M::encode_outcome(&applied.outcome).into());
         for change in applied.changes {
+            if planted::is_each(Bug::ApplyDiffers, 61) {
+                continue;
+            }
             self.put(rows::machine_key(&change.key), change.value, changes);
         }
         let row = RequestRowV1 {

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use openraft::AsyncRuntime;
 
-use super::net::SimCore;
 use super::scenarios::{leader, scenario_with, sleep};
 use super::scoped::Scoped;
-use super::world::{NODES, World, check_history, write_once};
+use super::trial::{NODES, SimCore, Trial, check_history, write_once};
 use crate::raft::{CoreError, Verdict};
 use crate::{StateMachine, sim::Ledger};
 
 const SEEDS: std::ops::Range<u64> = 20..26;
 
-async fn write_many(world: &World, operations: std::ops::Range<u64>) {
+async fn write_many(world: &Trial, operations: std::ops::Range<u64>) {
     for operation in operations {
         while let Err(error) = write_once(&leader(world).await, operation).await {
             assert!(!matches!(error, CoreError::Stopped { .. }), "{error}");
@@ -24,14 +23,14 @@ async fn write_many(world: &World, operations: std::ops::Range<u64>) {
 }
 
 /// Another operation stands at `place` in the ledger of this node alone.
-async fn corrupt(world: &World, id: u64, place: u64, operation: u64) {
+async fn corrupt(world: &Trial, id: u64, place: u64, operation: u64) {
     let key = place.to_be_bytes().to_vec();
     let core = world.core(id).unwrap();
     core.corrupt(key, Ledger::encode_command(&operation)).await.unwrap();
 }
 
-fn kept_copies(world: &World, id: u64) -> usize {
-    world.disk(id).snapshots.different.lock().unwrap().len()
+fn kept_copies(world: &Trial, id: u64) -> usize {
+    world.disk(id).unwrap().snapshots.different.lock().unwrap().len()
 }
 
 async fn until(what: &str, done: impl Fn() -> bool) {
@@ -49,7 +48,7 @@ fn is_mended(core: &SimCore) -> bool {
     !metrics.aside && metrics.verdict == Verdict::Agreed
 }
 
-async fn all_have_the_same(world: &World) {
+async fn all_have_the_same(world: &Trial) {
     sleep(500).await;
     let cores = NODES.map(|id| world.core(id).unwrap());
     let upto = cores.iter().map(SimCore::applied).max().unwrap();
@@ -83,7 +82,7 @@ fn a_follower_whose_state_differs_steps_aside_keeps_its_copy_and_is_mended_while
             all_have_the_same(&world).await;
             assert_eq!(NODES.map(|id| kept_copies(&world, id)), [0, 0, 1]);
             // What it has on disk is right too.
-            world.kill(3, true);
+            world.crash(3, true);
             write_many(&world, 130..140).await;
             world.start(3).await.unwrap();
             all_have_the_same(&world).await;

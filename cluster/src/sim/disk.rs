@@ -5,38 +5,53 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::ledger::Ledger;
 use crate::envelope::wire::StateHeadV1;
 use crate::raft::memory_log::MemoryLog;
 use crate::raft::{
-    AppliedStore, Frozen, OnDisk, Recovered, Replacement, RowChange, Rows, SnapshotData, SnapshotReader, SnapshotSink,
-    Snapshots, Values, Writing, on_disk,
+    AppliedStore, Frozen, OnDisk, Recovered, Replacement, RowChange, Rows, Signal, SnapshotData, SnapshotReader,
+    SnapshotSink, Snapshots, Values, Writing,
 };
 use crate::store::format;
 
 /// A node's disk.
 #[derive(Clone)]
 pub struct Disk {
-    pub log: MemoryLog,
-    pub snapshots: MemorySnapshots,
+    pub(crate) log: MemoryLog,
+    pub(crate) snapshots: MemorySnapshots,
 }
 
 impl Disk {
-    pub fn new(sync_takes: Duration, lies: bool) -> Self {
+    pub(crate) fn new(sync_takes: Duration, lies: bool) -> Self {
         Self {
             log: MemoryLog::new(sync_takes, lies),
             snapshots: MemorySnapshots::default(),
         }
     }
 
+    /// From now on a sync of the log takes so long.
+    pub fn set_sync_takes(&self, sync_takes: Duration) {
+        self.log.set_sync_takes(sync_takes);
+    }
+
+    /// Whether the log's disk stands still: no sync ends.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.log.set_stalled(stalled);
+    }
+
+    /// Whether the storage stands still, which is not the log's disk: no snapshot is written.
+    pub fn set_storage_stalled(&self, stalled: bool) {
+        self.log.set_storage_stalled(stalled);
+        self.snapshots.stalled.set(u64::from(stalled));
+    }
+
     /// What a start finds.
-    pub fn recover(&self, store: &MemoryStore) -> io::Result<Recovered> {
+    pub(crate) fn recover(&self, store: &MemoryStore, on_disk: OnDisk) -> io::Result<Recovered> {
         let Some((_, data)) = self.snapshots.newest()? else {
             return Ok(Recovered::default());
         };
         let mut other = store.begin()?;
         let reader = SnapshotReader::new(data);
-        let (head, rows) = format::read(reader, on_disk::<Ledger>, |key, value| other.put(key, value))?;
+        let (head, rows) = format::read(reader, on_disk, |key, value| other.put(key, value))?;
         other.finish()?;
         Ok(Recovered { head, rows })
     }
@@ -44,10 +59,12 @@ impl Disk {
 
 /// Snapshots in memory; durable at once.
 #[derive(Clone, Default)]
-pub struct MemorySnapshots {
+pub(crate) struct MemorySnapshots {
     newest: Arc<Mutex<Option<(StateHeadV1, SnapshotData)>>>,
     /// States that differed from the majority's.
     pub different: Arc<Mutex<Vec<StateHeadV1>>>,
+    /// Above zero: none is written.
+    stalled: Signal,
 }
 
 impl MemorySnapshots {
@@ -58,13 +75,16 @@ impl MemorySnapshots {
 
 impl Snapshots for MemorySnapshots {
     fn write(&self, state: Frozen) -> Writing {
-        let mut bytes = Vec::new();
-        let written = format::write(&mut bytes, &state).map(|()| {
-            let data = SnapshotData::Memory(bytes.into());
-            self.put(&state.head, &data);
-            data
-        });
-        Box::pin(std::future::ready(written))
+        let disk = self.clone();
+        Box::pin(async move {
+            disk.stalled.until(|stalled| stalled == 0).await;
+            let mut bytes = Vec::new();
+            format::write(&mut bytes, &state).map(|()| {
+                let data = SnapshotData::Memory(bytes.into());
+                disk.put(&state.head, &data);
+                data
+            })
+        })
     }
 
     fn set_aside(&self, state: Frozen) -> Writing {
@@ -101,7 +121,7 @@ impl SnapshotSink for Receiving {
 }
 
 /// Values in memory that do not change.
-pub struct MemoryValues(pub Rows);
+pub(crate) struct MemoryValues(pub Rows);
 
 impl Values for MemoryValues {
     fn get(&self, key: &[u8]) -> io::Result<Option<Arc<[u8]>>> {
@@ -111,7 +131,7 @@ impl Values for MemoryValues {
 
 /// Keeps the values that a node does not keep in memory, and nothing beyond a crash. Clones are the same store.
 #[derive(Clone)]
-pub struct MemoryStore {
+pub(crate) struct MemoryStore {
     values: Arc<Mutex<Rows>>,
     on_disk: OnDisk,
 }

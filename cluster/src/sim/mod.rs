@@ -1,77 +1,71 @@
-//! Deterministic simulation of the consensus core: three nodes on virtual time, with faults.
+//! Deterministic simulation of the consensus core: nodes on virtual time, with faults.
 //!
-//! A failure prints its seed and the command that replays it. `ARGOSY_SIM_SEEDS` widens the search.
+//! For this crate's own tests, and, behind the feature `sim`, for the chaos harness. A [`World`] has nodes, a network
+//! and disks; what is written, which faults come and what is judged is left to its user. One seed derives a whole run.
 
-mod differences;
+mod ask;
+mod clock;
+mod dice;
 mod disk;
-mod ledger;
+mod member;
 mod net;
-mod scenarios;
 mod scoped;
 mod world;
 
-pub use disk::{Disk, MemoryStore, MemoryValues};
-pub use ledger::Ledger;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod differences;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod scenarios;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+#[cfg(test)]
+mod trial;
 
 use std::time::Duration;
 
-use world::{Plan, run};
+use openraft::AsyncRuntime;
+use openraft_rt_sim::SimInstant;
 
-fn plan(seed: u64) -> Plan {
-    Plan {
-        seed,
-        faults: 5,
-        disks_lie: false,
-        sync_takes: Duration::from_millis(2),
+pub use ask::Sight;
+pub use dice::Dice;
+pub use disk::Disk;
+#[cfg(test)]
+pub(crate) use disk::{MemoryStore, MemoryValues};
+#[cfg(test)]
+pub use ledger::Ledger;
+pub use net::Net;
+use scoped::{Scoped, panics};
+pub use world::{Setup, World};
+
+/// Runs `work` on simulated time to its end.
+///
+/// # Errors
+/// What `work` says, or that one of its tasks panicked.
+pub fn run<T>(seed: u64, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let mut runtime = Scoped::with_seed(seed);
+    let done = runtime.block_on(work);
+    match panics().first() {
+        Some(panic) => Err(format!("a task panicked: {panic}")),
+        None => done,
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+/// The simulated time since the start of the run.
+pub fn now() -> Duration {
+    SimInstant::try_now().map_or(Duration::ZERO, SimInstant::elapsed_since_start)
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_whatever_fails() {
-    let seeds = match number("ARGOSY_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ARGOSY_SIM_SEEDS").unwrap_or(8),
-    };
-    let mut total = world::Report::default();
-    for seed in seeds {
-        match run(plan(seed)) {
-            Ok(report) => {
-                println!("seed {seed}: {report:?}");
-                total.acknowledged += report.acknowledged;
-                total.retried += report.retried;
-                total.terms += report.terms;
-                total.snapshots += report.snapshots;
-            }
-            Err(wrong) => panic!(
-                "seed {seed}: {wrong}\nreplay: ARGOSY_SIM_SEED={seed} cargo nextest run --workspace --no-capture -E \
-                 'test(nothing_acknowledged_is_lost_whatever_fails)'"
-            ),
-        }
-    }
-    println!("{total:?}");
+/// Waits on simulated time.
+pub async fn sleep(duration: Duration) {
+    Scoped::sleep(duration).await;
 }
 
-#[test]
-fn the_same_seed_gives_the_same_run() {
-    assert_eq!(run(plan(7)), run(plan(7)));
-}
-
-#[test]
-fn a_disk_that_answers_before_it_syncs_is_caught() {
-    let caught = (0..60).find(|seed| {
-        let lying = Plan {
-            disks_lie: true,
-            sync_takes: Duration::from_millis(40),
-            ..plan(*seed)
-        };
-        run(lying).is_err()
-    });
-    assert!(
-        caught.is_some(),
-        "the planted bug was not found: the simulation proves nothing"
-    );
+/// Starts a task that belongs to no node.
+pub fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    drop(Scoped::spawn(work));
 }

@@ -1,39 +1,22 @@
-//! The network between simulated nodes: latency, loss, cut links; messages are the same bytes as on real sockets.
+//! The network between simulated nodes: latency, loss, reordering, cut links; messages are the same bytes as on real
+//! sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use openraft::AsyncRuntime;
 
-use super::ledger::Ledger;
+use super::dice::Dice;
+use super::member::Member;
 use super::scoped::{Scope, Scoped};
-use crate::raft::{CallError, Core, CoreError, Peer, PeerTransport, Rpc, SnapshotData};
+use crate::raft::{CallError, CoreError, Peer, PeerTransport, Rpc, SnapshotData};
+use crate::transport::limits::KEEP_ALIVE_MAX;
 
-/// A seeded generator (splitmix64), apart from the runtime's own.
-#[derive(Clone)]
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x5eed_5eed_5eed_5eed)
-    }
-
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound.max(1)
-    }
-}
-
-pub type SimCore = Core<Scoped, Ledger>;
+/// How long the sending of a snapshot may take.
+const SNAPSHOT_MAX: Duration = Duration::from_secs(2);
 
 /// The network. Clones are the same network.
 #[derive(Clone)]
@@ -41,18 +24,35 @@ pub struct Net(Arc<Mutex<State>>);
 
 struct State {
     dice: Dice,
-    up: BTreeMap<u64, (SimCore, Scope)>,
+    up: BTreeMap<u64, (Arc<dyn Member>, Scope)>,
     cut: BTreeSet<u64>,
+    cut_ways: BTreeSet<(u64, u64)>,
+    places: BTreeMap<u64, u64>,
+    far: Duration,
+    jitter: Duration,
     loss_percent: u64,
+    late_percent: u64,
 }
 
+/// The shortest way between two nodes.
+const NEAR: Duration = Duration::from_micros(100);
+/// How much longer it may take on a quiet network.
+const JITTER: Duration = Duration::from_millis(3);
+/// How much longer a late message takes.
+const LATE: Duration = Duration::from_millis(120);
+
 impl Net {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             dice: Dice::new(seed),
             up: BTreeMap::new(),
             cut: BTreeSet::new(),
+            cut_ways: BTreeSet::new(),
+            places: BTreeMap::new(),
+            far: Duration::ZERO,
+            jitter: JITTER,
             loss_percent: 0,
+            late_percent: 0,
         })))
     }
 
@@ -60,36 +60,75 @@ impl Net {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn node_is_up(&self, id: u64, core: SimCore, scope: Scope) {
-        self.lock().up.insert(id, (core, scope));
+    pub(super) fn node_is_up(&self, id: u64, member: Arc<dyn Member>, scope: Scope) {
+        self.lock().up.insert(id, (member, scope));
     }
 
-    pub fn node_is_down(&self, id: u64) -> Option<(SimCore, Scope)> {
-        self.lock().up.remove(&id)
+    pub(super) fn node_is_down(&self, id: u64) -> Option<Scope> {
+        self.lock().up.remove(&id).map(|(_, scope)| scope)
     }
 
-    /// The running core of a node.
-    pub fn core(&self, id: u64) -> Option<SimCore> {
-        self.lock().up.get(&id).map(|(core, _)| core.clone())
+    /// The running node of this id, and its tasks.
+    pub(super) fn up(&self, id: u64) -> Option<(Arc<dyn Member>, Scope)> {
+        self.lock().up.get(&id).cloned()
     }
 
-    /// Cuts a node off from the others.
+    /// The running node of this id.
+    pub(crate) fn member(&self, id: u64) -> Option<Arc<dyn Member>> {
+        self.up(id).map(|(member, _)| member)
+    }
+
+    /// Who runs.
+    pub fn running(&self) -> Vec<u64> {
+        self.lock().up.keys().copied().collect()
+    }
+
+    /// Cuts a node off from the others, both ways.
     pub fn cut_off(&self, id: u64) {
         self.lock().cut.insert(id);
     }
 
+    /// Nothing comes from one to the other; the way back stays.
+    pub fn cut_way(&self, from: u64, to: u64) {
+        self.lock().cut_ways.insert((from, to));
+    }
+
+    /// So many of a hundred messages are lost.
     pub fn lose_percent(&self, percent: u64) {
         self.lock().loss_percent = percent;
     }
 
-    /// All links work.
+    /// So many of a hundred messages come late, after later ones.
+    pub fn late_percent(&self, percent: u64) {
+        self.lock().late_percent = percent;
+    }
+
+    /// Every message takes up to this much longer.
+    pub fn set_jitter(&self, jitter: Duration) {
+        self.lock().jitter = jitter;
+    }
+
+    /// Puts a node in a datacenter.
+    pub fn place(&self, id: u64, datacenter: u64) {
+        self.lock().places.insert(id, datacenter);
+    }
+
+    /// One way between two datacenters takes so much longer.
+    pub fn set_far(&self, far: Duration) {
+        self.lock().far = far;
+    }
+
+    /// All links work and are quick; datacenters stay where they are.
     pub fn heal(&self) {
         let mut state = self.lock();
         state.cut.clear();
+        state.cut_ways.clear();
         state.loss_percent = 0;
+        state.late_percent = 0;
+        state.jitter = JITTER;
     }
 
-    pub fn link(&self, from: u64) -> Link {
+    pub(super) fn link(&self, from: u64) -> Link {
         Link {
             net: self.clone(),
             from,
@@ -99,59 +138,76 @@ impl Net {
     /// How long one message takes, or `None` where it is lost.
     fn travel(&self, from: u64, to: u64) -> Option<Duration> {
         let mut state = self.lock();
-        let latency = Duration::from_micros(100 + state.dice.below(3_000));
+        let state = &mut *state;
+        let jitter = u64::try_from(state.jitter.as_micros()).unwrap_or(u64::MAX);
+        let mut latency = NEAR + Duration::from_micros(state.dice.below(jitter));
+        if state.places.get(&from) != state.places.get(&to) {
+            latency += state.far;
+        }
         let lost = state.dice.below(100) < state.loss_percent;
-        (!lost && !state.cut.contains(&from) && !state.cut.contains(&to)).then_some(latency)
+        if state.late_percent > 0 && state.dice.below(100) < state.late_percent {
+            latency += LATE;
+        }
+        let cut = state.cut.contains(&from) || state.cut.contains(&to) || state.cut_ways.contains(&(from, to));
+        (!lost && !cut).then_some(latency)
     }
 }
 
 /// One node's way to the others.
 #[derive(Clone)]
-pub struct Link {
+pub(super) struct Link {
     net: Net,
     from: u64,
 }
 
 impl Link {
-    /// One way: the time that it takes, or for ever where the message is lost.
-    async fn hop(&self, from: u64, to: u64) {
+    /// One way. A connection on which a message is lost is given up after a while, as one without a sign of life is.
+    async fn hop(&self, from: u64, to: u64) -> Result<(), CallError> {
         match self.net.travel(from, to) {
-            Some(latency) => Scoped::sleep(latency).await,
-            None => std::future::pending().await,
+            Some(latency) => {
+                Scoped::sleep(latency).await;
+                Ok(())
+            }
+            None => {
+                Scoped::sleep(KEEP_ALIVE_MAX).await;
+                Err(CallError::Broken("the connection gives no sign of life".to_owned()))
+            }
         }
     }
 
-    /// There, work in the other node's scope, and back.
-    async fn ask<F, W>(&self, peer: &Peer, timeout: Duration, work: W) -> Result<Bytes, CallError>
+    /// There, work in the other node's scope, and back with what it said.
+    pub(super) async fn ask<T, W>(&self, to: u64, timeout: Duration, work: W) -> Result<T, CallError>
     where
-        W: FnOnce(SimCore) -> F + Send,
-        F: Future<Output = Result<Bytes, CoreError>> + Send + 'static,
+        T: Send + 'static,
+        W: FnOnce(Arc<dyn Member>) -> BoxFuture<'static, T> + Send,
     {
-        let to = peer.id.0;
         let asking = async {
-            self.hop(self.from, to).await;
-            let up = self.net.lock().up.get(&to).cloned();
-            let Some((core, scope)) = up else {
+            self.hop(self.from, to).await?;
+            let Some((member, scope)) = self.net.up(to) else {
                 return Err(CallError::Unreachable("it is down".to_owned()));
             };
             let (done, answer) = tokio::sync::oneshot::channel();
-            let working = work(core);
+            let working = work(member);
             drop(scope.spawn(async move { drop(done.send(working.await)) }));
             let answer = answer
                 .await
                 .map_err(|_| CallError::Broken("it was killed".to_owned()))?;
-            self.hop(to, self.from).await;
-            answer.map_err(|error| CallError::Broken(error.to_string()))
+            self.hop(to, self.from).await?;
+            Ok(answer)
         };
         let asked = Scoped::timeout(timeout, asking).await;
         asked.unwrap_or_else(|_| Err(CallError::Broken("no answer in time".to_owned())))
     }
 }
 
+fn broken<T>(answer: Result<T, CoreError>) -> Result<T, CallError> {
+    answer.map_err(|error| CallError::Broken(error.to_string()))
+}
+
 impl PeerTransport for Link {
     async fn call(&self, peer: &Peer, rpc: Rpc, body: Bytes, timeout: Duration) -> Result<Bytes, CallError> {
-        self.ask(peer, timeout, |core| async move { core.handle(rpc, body).await })
-            .await
+        let asked = self.ask(peer.id.0, timeout, |member| member.handle(rpc, body)).await;
+        asked.and_then(broken)
     }
 
     async fn send_snapshot(
@@ -161,19 +217,9 @@ impl PeerTransport for Link {
         data: SnapshotData,
         _timeout: Duration,
     ) -> Result<Bytes, CallError> {
-        let receive = |core: SimCore| async move {
-            let unavailable = |error: std::io::Error| CoreError::Unavailable {
-                reason: error.to_string(),
-            };
-            let mut sink = core.begin_snapshot()?;
-            let mut offset = 0;
-            while offset < data.len() {
-                let chunk = data.chunk(offset, 1_000).map_err(unavailable)?;
-                sink.write(&chunk).map_err(unavailable)?;
-                offset += chunk.len() as u64;
-            }
-            core.receive_snapshot(head, sink.finish().map_err(unavailable)?).await
-        };
-        self.ask(peer, Duration::from_secs(2), receive).await
+        let asked = self
+            .ask(peer.id.0, SNAPSHOT_MAX, |member| member.receive(head, data))
+            .await;
+        asked.and_then(broken)
     }
 }

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use openraft::{AsyncRuntime, Instant};
 
-use super::net::SimCore;
 use super::scoped::Scoped;
-use super::world::{Plan, World, record, write_once};
+use super::trial::{Plan, SimCore, Trial, write_once};
+use super::world::record;
 use crate::NodeId;
 use crate::envelope::Answer;
 use crate::raft::{CoreError, Role};
 
-pub fn scenario<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+pub fn scenario<F: Future<Output = ()>>(test: impl FnOnce(Trial) -> F) {
     scenario_with(11, test);
 }
 
 /// The same scenario takes another course with each seed.
-pub fn scenario_with<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(World) -> F) {
+pub fn scenario_with<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(Trial) -> F) {
     let plan = Plan {
         seed,
         faults: 0,
@@ -25,7 +25,7 @@ pub fn scenario_with<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(World)
     };
     let mut runtime = Scoped::with_seed(plan.seed);
     runtime.block_on(async {
-        let world = World::new(plan);
+        let world = Trial::new(plan);
         world.form().await.unwrap();
         test(world).await;
     });
@@ -35,7 +35,7 @@ pub async fn sleep(millis: u64) {
     Scoped::sleep(Duration::from_millis(millis)).await;
 }
 
-pub async fn leader(world: &World) -> SimCore {
+pub async fn leader(world: &Trial) -> SimCore {
     for _ in 0..200 {
         if let Some(id) = world.leader() {
             return world.core(id).unwrap();
@@ -176,7 +176,7 @@ fn writes_go_on_soon_after_the_leader_is_killed() {
         let core = world.core(1).unwrap();
         write_once(&core, 1).await.unwrap();
         sleep(500).await;
-        world.kill(1, true);
+        world.crash(1, true);
         let started = <<Scoped as AsyncRuntime>::Instant as Instant>::now();
         while write_once(&leader(&world).await, 2).await.is_err() {
             sleep(10).await;

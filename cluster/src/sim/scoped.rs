@@ -4,13 +4,15 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use openraft::AsyncRuntime;
 use openraft::OptionalSend;
 use openraft_rt_sim::SimRuntime;
+
+use super::clock::{Clock, LocalInstant};
 
 /// The simulated runtime, with scopes.
 #[derive(Debug)]
@@ -42,6 +44,10 @@ pub struct Scope(Arc<Mutex<Tasks>>);
 #[derive(Default)]
 struct Tasks {
     dead: bool,
+    paused: bool,
+    /// Those who wanted to go on meanwhile.
+    waiting: Vec<Waker>,
+    clock: Clock,
     all: Vec<Weak<dyn Slot>>,
 }
 
@@ -59,6 +65,36 @@ impl<F: Send> Slot for Held<F> {
 }
 
 impl Scope {
+    fn lock(&self) -> MutexGuard<'_, Tasks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock of the node whose task runs now.
+    pub(super) fn clock() -> Clock {
+        CURRENT.with_borrow(|scope| scope.as_ref().map_or_else(Clock::default, |scope| scope.lock().clock))
+    }
+
+    /// From now on this node's clock runs at this rate, in thousandths of true time.
+    pub fn set_rate(&self, permille: u64) {
+        let mut tasks = self.lock();
+        tasks.clock = tasks.clock.at_rate(permille);
+    }
+
+    /// All tasks stand still, as under SIGSTOP; time goes on.
+    pub fn pause(&self) {
+        self.lock().paused = true;
+    }
+
+    /// They go on.
+    pub fn resume(&self) {
+        let waiting = {
+            let mut tasks = self.lock();
+            tasks.paused = false;
+            std::mem::take(&mut tasks.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
     /// Spawns a task of this node.
     pub fn spawn<F>(&self, future: F) -> <SimRuntime as AsyncRuntime>::JoinHandle<F::Output>
     where
@@ -67,11 +103,13 @@ impl Scope {
     {
         let held = Arc::new(Held(Mutex::new(Some(Box::pin(future)))));
         {
-            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = self.lock();
             if tasks.dead {
                 held.clear();
             }
-            tasks.all.retain(|task| task.strong_count() > 0);
+            if tasks.all.len() == tasks.all.capacity() {
+                tasks.all.retain(|task| task.strong_count() > 0);
+            }
             let slot: Weak<dyn Slot> = Arc::downgrade(&held) as Weak<dyn Slot>;
             tasks.all.push(slot);
         }
@@ -84,7 +122,7 @@ impl Scope {
     /// Drops all tasks of this node; what they would still spawn is dropped too.
     pub fn kill(&self) {
         let all = {
-            let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = self.lock();
             tasks.dead = true;
             std::mem::take(&mut tasks.all)
         };
@@ -103,6 +141,13 @@ impl<F: Future> Future for InScope<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        {
+            let mut tasks = self.scope.lock();
+            if tasks.paused {
+                tasks.waiting.push(context.waker().clone());
+                return Poll::Pending;
+            }
+        }
         let before = CURRENT.replace(Some(self.scope.clone()));
         let mut slot = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
         let polled = catch_unwind(AssertUnwindSafe(|| match slot.as_mut() {
@@ -127,7 +172,7 @@ impl AsyncRuntime for Scoped {
     type JoinError = <SimRuntime as AsyncRuntime>::JoinError;
     type JoinHandle<T: OptionalSend + 'static> = <SimRuntime as AsyncRuntime>::JoinHandle<T>;
     type Sleep = <SimRuntime as AsyncRuntime>::Sleep;
-    type Instant = <SimRuntime as AsyncRuntime>::Instant;
+    type Instant = LocalInstant;
     type TimeoutError = <SimRuntime as AsyncRuntime>::TimeoutError;
     type Timeout<R, T: Future<Output = R> + OptionalSend> = <SimRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = <SimRuntime as AsyncRuntime>::ThreadLocalRng;
@@ -148,19 +193,19 @@ impl AsyncRuntime for Scoped {
     }
 
     fn sleep(duration: Duration) -> Self::Sleep {
-        SimRuntime::sleep(duration)
+        SimRuntime::sleep(Scope::clock().true_time(duration))
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        SimRuntime::sleep_until(deadline)
+        Self::sleep(deadline.left())
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
-        SimRuntime::timeout(duration, future)
+        SimRuntime::timeout(Scope::clock().true_time(duration), future)
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F> {
-        SimRuntime::timeout_at(deadline, future)
+        Self::timeout(deadline.left(), future)
     }
 
     fn is_panic(error: &Self::JoinError) -> bool {

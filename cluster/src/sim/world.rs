@@ -1,84 +1,51 @@
-//! A simulated cluster of three nodes, its clients, its faults and its oracle. One seed derives a whole run.
+//! A simulated cluster: nodes that start, crash, stand still and start again, on one network and disks of their own.
 //!
-//! A run has two phases: faults, in which nothing acknowledged may be lost; then no faults, in which writes must
-//! go on.
+//! What is written, which faults come when, and what is made of it are left to the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use openraft::AsyncRuntime;
-use openraft_rt::Instant as _;
+use super::disk::Disk;
+use super::member::{self, Starter};
+use super::net::Net;
+use super::scoped::Scope;
+use crate::raft::{CoreConfig, NodeRecord};
+use crate::{NodeId, StateMachine};
 
-use super::disk::{Disk, MemoryStore};
-use super::ledger::{HISTORY_KEPT, Ledger, history_key, history_value};
-use super::net::{Dice, Net, SimCore};
-use super::scoped::{Scope, Scoped, panics};
-use crate::envelope::{Answer, AppCommand, Envelope};
-use crate::raft::{CoreConfig, CoreError, Fatal, MACHINE_ROWS, NodeRecord, Role, StateParts, on_disk};
-use crate::{NodeId, RequestId, StateMachine};
-
-pub const NODES: [u64; 3] = [1, 2, 3];
-const CLIENTS: u64 = 2;
-const HEARTBEAT: Duration = Duration::from_millis(50);
-const COMPARE_EVERY: Duration = Duration::from_millis(200);
-const TRY_MAX: Duration = Duration::from_millis(600);
-
-/// What a run is made of.
-#[derive(Clone, Copy)]
-pub struct Plan {
-    pub seed: u64,
-    /// How many faults, one after the other.
-    pub faults: u64,
-    /// The disks say "synced" before it is so: the planted bug.
-    pub disks_lie: bool,
+/// How the nodes of a simulated cluster are set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// The leader is heard this often.
+    pub heartbeat: Duration,
+    /// How many log entries between snapshots.
+    pub snapshot_every: u64,
+    /// How many entries stay in the log behind a snapshot.
+    pub keep_behind_snapshot: u64,
+    /// How often a node compares its state with the others'.
+    pub compare_every: Duration,
     /// How long a sync takes.
     pub sync_takes: Duration,
+    /// The disks say "synced" before it is so.
+    pub disks_lie: bool,
 }
 
-/// What a run showed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Report {
-    pub acknowledged: u64,
-    pub retried: u64,
-    pub terms: u64,
-    pub snapshots: u64,
-    pub state_hash: [u8; 16],
-}
-
-/// What the oracle has seen.
-#[derive(Default)]
-struct Seen {
-    acknowledged: BTreeMap<u64, (u64, u64)>,
-    retried: u64,
-    leaders: BTreeMap<u64, u64>,
-    hashes: BTreeMap<u64, [u8; 16]>,
-    snapshots: u64,
-    wrong: Vec<String>,
-}
-
-/// Three nodes, their network and their disks.
+/// Nodes, their network and their disks. Clones are the same world.
+#[derive(Clone)]
 pub struct World {
+    /// The network between the nodes.
     pub net: Net,
-    disks: Mutex<BTreeMap<u64, Disk>>,
-    plan: Plan,
-    dice: Dice,
-    seen: Arc<Mutex<Seen>>,
+    setup: Setup,
+    nodes: Arc<Mutex<BTreeMap<u64, Place>>>,
 }
 
-/// Runs one plan; an error says which promise was broken.
-pub fn run(plan: Plan) -> Result<Report, String> {
-    let mut runtime = Scoped::with_seed(plan.seed);
-    let report = runtime.block_on(World::run(plan));
-    match panics().first() {
-        Some(panic) => Err(format!("a task panicked: {panic}")),
-        None => report,
-    }
+struct Place {
+    disk: Disk,
+    starter: Starter,
 }
 
 /// A node's entry in the membership.
-pub fn record(id: u64) -> NodeRecord {
+pub(crate) fn record(id: u64) -> NodeRecord {
     NodeRecord {
         name: format!("node-{id}"),
         ..NodeRecord::default()
@@ -86,315 +53,126 @@ pub fn record(id: u64) -> NodeRecord {
 }
 
 impl World {
-    pub fn new(plan: Plan) -> Self {
+    /// A world without nodes. One seed derives what the network does.
+    pub fn new(seed: u64, setup: Setup) -> Self {
         Self {
-            net: Net::new(plan.seed),
-            disks: Mutex::new(NODES.map(|id| (id, Disk::new(plan.sync_takes, plan.disks_lie))).into()),
-            plan,
-            dice: Dice::new(plan.seed.wrapping_mul(31)),
-            seen: Arc::default(),
+            net: Net::new(seed),
+            setup,
+            nodes: Arc::default(),
         }
     }
 
-    async fn run(plan: Plan) -> Result<Report, String> {
-        let mut world = Self::new(plan);
-        world.form().await?;
-        let mut clients = Vec::new();
-        for client in 0..CLIENTS {
-            let (net, seen, dice) = (
-                world.net.clone(),
-                world.seen.clone(),
-                Dice::new(plan.seed ^ (client << 32)),
-            );
-            clients.push(Scoped::spawn(write_for_ever(client, net, seen, dice)));
-        }
-        let watching = Scoped::spawn(watch(world.net.clone(), world.seen.clone()));
-        for _ in 0..plan.faults {
-            world.fault().await?;
-        }
-        world.recover_all().await?;
-        let report = world.check().await;
-        drop((clients, watching));
-        report
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<u64, Place>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Node 1 founds the cluster, the others join it.
-    pub async fn form(&self) -> Result<(), String> {
-        for id in NODES {
-            self.start(id).await?;
-        }
-        let first = self.core(1)?;
-        first.found(record(1), 1, 1).await.map_err(|error| error.to_string())?;
-        for id in [2, 3] {
-            first
-                .add_learner(NodeId(id), record(id))
-                .await
-                .map_err(|error| error.to_string())?;
-            first.promote(NodeId(id)).await.map_err(|error| error.to_string())?;
-        }
-        Ok(())
+    /// A node with an empty disk, which will run machine `M`. It is not started. One that was there is gone.
+    pub fn add_node<M: StateMachine>(&self, id: u64) {
+        self.crash(id, true);
+        let disk = Disk::new(self.setup.sync_takes, self.setup.disks_lie);
+        let starter = member::start::<M>;
+        self.nodes().insert(id, Place { disk, starter });
     }
 
-    pub fn core(&self, id: u64) -> Result<SimCore, String> {
-        self.net.core(id).ok_or_else(|| format!("node {id} is down"))
+    /// From its next start on, this node runs machine `M`: another release.
+    pub fn install<M: StateMachine>(&self, id: u64) {
+        if let Some(place) = self.nodes().get_mut(&id) {
+            place.starter = member::start::<M>;
+        }
     }
 
+    /// A node that will not come back; its disk is gone.
+    pub fn forget(&self, id: u64) {
+        self.crash(id, true);
+        self.nodes().remove(&id);
+    }
+
+    /// All nodes that there are, running or not.
+    pub fn ids(&self) -> Vec<u64> {
+        self.nodes().keys().copied().collect()
+    }
+
+    /// A node's disk.
+    pub fn disk(&self, id: u64) -> Option<Disk> {
+        self.nodes().get(&id).map(|place| place.disk.clone())
+    }
+
+    /// Whether the node runs.
+    pub fn is_up(&self, id: u64) -> bool {
+        self.net.up(id).is_some()
+    }
+
+    /// Starts a node from what its disk has.
+    ///
+    /// # Errors
+    /// Why it could not start.
     pub async fn start(&self, id: u64) -> Result<(), String> {
-        let disk = self.disk(id);
+        let Some((disk, starter)) = self.nodes().get(&id).map(|place| (place.disk.clone(), place.starter)) else {
+            return Err(format!("there is no node {id}"));
+        };
         let config = CoreConfig {
             node: NodeId(id),
-            heartbeat: HEARTBEAT,
-            snapshot_every: 30,
-            keep_behind_snapshot: 5,
-            compare_every: COMPARE_EVERY,
+            heartbeat: self.setup.heartbeat,
+            snapshot_every: self.setup.snapshot_every,
+            keep_behind_snapshot: self.setup.keep_behind_snapshot,
+            compare_every: self.setup.compare_every,
         };
-        let (scope, link) = (Scope::default(), self.net.link(id));
-        let starting = scope.spawn(async move {
-            let store = MemoryStore::new(on_disk::<Ledger>);
-            let state = StateParts {
-                recovered: disk.recover(&store).map_err(|error| error.to_string())?,
-                applied: Arc::new(store),
-                snapshots: Arc::new(disk.snapshots),
-            };
-            let started = SimCore::start(config, link, disk.log, state, Fatal::default()).await;
-            started.map_err(|error| error.to_string())
-        });
-        let core = starting.await.map_err(|error| error.to_string())??;
-        self.net.node_is_up(id, core, scope);
+        let scope = Scope::default();
+        let starting = scope.spawn(starter(config, self.net.link(id), disk));
+        let member = starting.await.map_err(|error| error.to_string())??;
+        self.net.node_is_up(id, member, scope);
         Ok(())
     }
 
-    pub fn kill(&self, id: u64, power_fails: bool) {
-        if let Some((_core, scope)) = self.net.node_is_down(id) {
+    /// The node dies where it stands. Where the power fails with it, what was not synced is gone.
+    pub fn crash(&self, id: u64, power_fails: bool) {
+        if let Some(scope) = self.net.node_is_down(id) {
             scope.kill();
         }
-        let log = self.disk(id).log;
+        let Some(disk) = self.disk(id) else { return };
         if power_fails {
-            log.lose_unsynced();
+            disk.log.lose_unsynced();
         } else {
-            log.keep_unsynced();
+            disk.log.keep_unsynced();
         }
     }
 
-    pub fn disk(&self, id: u64) -> Disk {
-        self.disks.lock().unwrap_or_else(PoisonError::into_inner)[&id].clone()
+    /// The node stands still, as under SIGSTOP.
+    pub fn pause(&self, id: u64) {
+        if let Some((_, scope)) = self.net.up(id) {
+            scope.pause();
+        }
     }
 
-    /// Kills a node and gives it an empty disk.
-    pub fn replace_disk(&self, id: u64) {
-        self.kill(id, true);
-        let disk = Disk::new(self.plan.sync_takes, self.plan.disks_lie);
-        self.disks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, disk);
+    /// It goes on.
+    pub fn resume(&self, id: u64) {
+        if let Some((_, scope)) = self.net.up(id) {
+            scope.resume();
+        }
     }
 
+    /// From now on the node's clock runs at this rate, in thousandths of true time.
+    pub fn set_clock_rate(&self, id: u64, permille: u64) {
+        if let Some((_, scope)) = self.net.up(id) {
+            scope.set_rate(permille);
+        }
+    }
+
+    /// The first of the nodes that believe to lead.
     pub fn leader(&self) -> Option<u64> {
-        NODES.into_iter().find(|id| {
-            self.net
-                .core(*id)
-                .is_some_and(|core| core.metrics().role == Role::Leader)
-        })
+        self.leaders().first().copied()
     }
 
-    /// One fault, some time, and its end.
-    async fn fault(&mut self) -> Result<(), String> {
-        let any = NODES[self.dice.below(3) as usize];
-        let leader = self.leader().unwrap_or(any);
-        match self.dice.below(7) {
-            0 => self.kill(leader, true),
-            1 => self.kill(any, false),
-            2 => self.net.cut_off(leader),
-            3 => self.net.cut_off(any),
-            4 => self.net.lose_percent(5 + self.dice.below(25)),
-            5 => {
-                let heir = NODES[self.dice.below(3) as usize];
-                // A hand-over may be refused; only what follows from it matters.
-                drop(self.core(leader)?.transfer_leadership(Some(NodeId(heir))).await);
-            }
-            _ => NODES.into_iter().for_each(|id| self.kill(id, true)),
-        }
-        Scoped::sleep(Duration::from_millis(100 + self.dice.below(1_500))).await;
-        self.recover_all().await?;
-        Scoped::sleep(Duration::from_millis(self.dice.below(1_000))).await;
-        Ok(())
-    }
-
-    async fn recover_all(&self) -> Result<(), String> {
-        self.net.heal();
-        for id in NODES {
-            if self.net.core(id).is_none() {
-                self.start(id).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Faults are off: writes go on, and all nodes come to the same ledger, which holds what was acknowledged.
-    async fn check(&self) -> Result<Report, String> {
-        let before = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .acknowledged
-            .len();
-        let until = <Scoped as AsyncRuntime>::Instant::now() + Duration::from_secs(10);
-        while self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .acknowledged
-            .len()
-            < before + 20
-        {
-            if <Scoped as AsyncRuntime>::Instant::now() > until {
-                return Err("writes did not go on within 10 s after the last fault".to_owned());
-            }
-            Scoped::sleep(Duration::from_millis(20)).await;
-        }
-        let acknowledged = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .acknowledged
-            .clone();
-        let applied_to = acknowledged.values().map(|(revision, _)| *revision).max().unwrap_or(0);
-        for id in NODES {
-            let core = self.core(id)?;
-            if !core.wait_applied(applied_to, Duration::from_secs(10)).await {
-                return Err(format!("node {id} did not catch up to {applied_to} within 10 s"));
-            }
-            check_ledger(id, &core, &acknowledged)?;
-            check_history(id, &core)?;
-        }
-        let last = self.core(1)?.metrics();
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wrong) = seen.wrong.first() {
-            return Err(wrong.clone());
-        }
-        Ok(Report {
-            acknowledged: acknowledged.len() as u64,
-            retried: seen.retried,
-            terms: seen.leaders.len() as u64,
-            snapshots: seen.snapshots,
-            state_hash: last.state_hash,
-        })
-    }
-}
-
-/// The values that are kept on disk are those of the last operations, whatever way this node came by its state.
-pub fn check_history(id: u64, core: &SimCore) -> Result<(), String> {
-    let (rows, store) = (core.rows(), core.applied_store());
-    let ledger = core.view();
-    let places = (ledger.len() as u64).saturating_sub(HISTORY_KEPT)..ledger.len() as u64;
-    for (place, operation) in places.clone().zip(ledger.iter().skip(places.start as usize)) {
-        let key = [&[MACHINE_ROWS], history_key(place).as_slice()].concat();
-        let value = store.value(&key).map_err(|error| error.to_string())?;
-        let expected = history_value(*operation);
-        if value.as_deref() != Some(&*expected) || rows.get(key.as_slice()).is_none_or(|stub| stub.len() != 16) {
-            return Err(format!("node {id}: the row on disk for place {place} holds {value:?}"));
-        }
-    }
-    let gone = [&[MACHINE_ROWS], history_key(places.start.wrapping_sub(1)).as_slice()].concat();
-    match store.value(&gone) {
-        Ok(None) => Ok(()),
-        other => Err(format!("node {id}: a row that was removed is still there: {other:?}")),
-    }
-}
-
-/// Every acknowledged operation stands in the ledger once, at the place that its client was told.
-fn check_ledger(id: u64, core: &SimCore, acknowledged: &BTreeMap<u64, (u64, u64)>) -> Result<(), String> {
-    let ledger = core.view();
-    let mut once = BTreeSet::new();
-    for operation in ledger.iter() {
-        if !once.insert(*operation) {
-            return Err(format!("node {id}: operation {operation} was applied twice"));
-        }
-    }
-    for (operation, (_, place)) in acknowledged {
-        let found = ledger.get(*place as usize);
-        if found != Some(operation) {
-            return Err(format!(
-                "node {id}: operation {operation} was acknowledged at place {place}, where {found:?} stands"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// One write, asked once.
-pub async fn write_once(core: &SimCore, operation: u64) -> Result<Answer, CoreError> {
-    let request = RequestId(u128::from(operation).to_be_bytes());
-    let command = AppCommand::new(request, Bytes::from(Ledger::encode_command(&operation)));
-    core.propose(Envelope::App(command).encode()).await
-}
-
-/// A client: one write after the other, to whoever leads; what is not known is asked again with the same request id.
-async fn write_for_ever(client: u64, net: Net, seen: Arc<Mutex<Seen>>, mut dice: Dice) {
-    let mut target = 1 + dice.below(3);
-    for number in 0_u64.. {
-        let operation = (client << 32) | number;
-        let request = RequestId(((u128::from(client) << 64) | u128::from(number)).to_be_bytes());
-        let command = AppCommand::new(request, Bytes::from(Ledger::encode_command(&operation)));
-        let envelope = Envelope::App(command).encode();
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Some(core) = net.core(target) else {
-                Scoped::sleep(Duration::from_millis(20)).await;
-                target = 1 + dice.below(3);
-                continue;
-            };
-            match Scoped::timeout(TRY_MAX, core.propose(envelope.clone())).await {
-                Ok(Ok(Answer::App { revision, outcome })) => {
-                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    let place = Ledger::decode_outcome(&outcome.0).unwrap_or(u64::MAX);
-                    seen.acknowledged.insert(operation, (revision, place));
-                    seen.retried += u64::from(tries > 1);
-                    break;
-                }
-                Ok(Ok(other)) => {
-                    let wrong = format!("operation {operation} was answered {other:?}");
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).wrong.push(wrong);
-                    return;
-                }
-                Ok(Err(CoreError::NotLeader { leader: Some(leader) })) => target = leader.0,
-                Ok(Err(_)) | Err(_) => target = 1 + dice.below(3),
-            }
-            Scoped::sleep(Duration::from_millis(5 + dice.below(20))).await;
-        }
-        Scoped::sleep(Duration::from_millis(10 + dice.below(60))).await;
-    }
-}
-
-/// The oracle's eye: one leader per term, one state hash per index.
-async fn watch(net: Net, seen: Arc<Mutex<Seen>>) {
-    loop {
-        for id in NODES {
-            let Some(core) = net.core(id) else { continue };
-            let metrics = core.metrics();
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let seen = &mut *seen;
-            if metrics.role == Role::Leader {
-                let leader = *seen.leaders.entry(metrics.term).or_insert(id);
-                if leader != id {
-                    seen.wrong
-                        .push(format!("nodes {leader} and {id} both lead term {}", metrics.term));
-                }
-            }
-            let hash = *seen.hashes.entry(metrics.applied).or_insert(metrics.state_hash);
-            if hash != metrics.state_hash {
-                seen.wrong.push(format!(
-                    "node {id} has another state than others at index {}",
-                    metrics.applied
-                ));
-            }
-            seen.snapshots = seen.snapshots.max(metrics.snapshot);
-            if let Some(reason) = core.fatal().reason() {
-                seen.wrong.push(format!("node {id} wants to stop: {reason}"));
-            }
-        }
-        Scoped::sleep(Duration::from_millis(5)).await;
+    /// All nodes that believe to lead; the one of the newest term comes last.
+    pub fn leaders(&self) -> Vec<u64> {
+        let running = self.net.running().into_iter();
+        let mut leading: Vec<(u64, u64)> = running
+            .filter_map(|id| {
+                let member = self.net.member(id)?;
+                member.leads().0.then(|| (member.metrics().term, id))
+            })
+            .collect();
+        leading.sort_unstable();
+        leading.into_iter().map(|(_, id)| id).collect()
     }
 }

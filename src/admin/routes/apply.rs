@@ -7,25 +7,18 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
-use http::HeaderMap;
 use serde_json::Value;
 
 use super::Route;
 use super::object::{Wanted, build, read_only, take};
-use crate::admin::AdminApi;
-use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
 use crate::admin::openapi::{self, Doc, named};
 use crate::admin::plan;
 use crate::admin::problem::{Problem, ProblemKind};
-use crate::admin::query::{self, Options, PlanQuery};
+use crate::admin::query::{Options, PlanQuery, Write};
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::schema;
 use crate::catalog::command::role_needed;
@@ -58,17 +51,10 @@ pub fn routes() -> Vec<Route> {
     vec![Route::new("POST", "/api/v1/apply", post(apply), doc)]
 }
 
-async fn apply(
-    State(api): State<Arc<AdminApi>>,
-    Extension(caller): Extension<Caller>,
-    Options(options): Options<PlanQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let wait = options.write().wait()?;
-    let body = query::body(body).await?;
-    let request = query::asked(&api, &caller, "apply", &headers, &body).await?;
-    let asked = Asked::parse(query::json(&body)?)?;
+async fn apply(Options(options): Options<PlanQuery>, write: Write) -> Result<Response, Problem> {
+    let posted = write.read("apply", &options.write()).await?;
+    let (api, caller) = (posted.api, posted.caller);
+    let asked = Asked::parse(posted.body)?;
     let keys = asked.objects.iter().map(|object| &object.0).chain(&asked.deletes);
     for key in keys {
         caller.need(role_needed(key.kind))?;
@@ -86,8 +72,8 @@ async fn apply(
     }
     let change = Change {
         transaction,
-        request,
-        wait,
+        request: posted.request,
+        wait: posted.wait,
         secrets,
     };
     change::answer(&api, &caller, change).await

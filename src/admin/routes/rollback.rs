@@ -6,26 +6,20 @@
 //!
 //! What is taken from the past, and what never by itself, stands in `admin::rollback`.
 
-use std::sync::Arc;
-
 use argosy_cluster::NodeError;
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::Route;
 use super::apply::key;
-use crate::admin::caller::Caller;
 use crate::admin::change::{self, Change};
 use crate::admin::history::{self, Since};
 use crate::admin::openapi::{self, Doc, named, of_type};
 use crate::admin::plan;
 use crate::admin::problem::{Problem, ProblemKind};
-use crate::admin::query::{self, Options, PlanQuery};
+use crate::admin::query::{Options, PlanQuery, Write};
 use crate::admin::rollback::target;
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
@@ -73,17 +67,10 @@ impl Asked {
     }
 }
 
-async fn rollback(
-    State(api): State<Arc<AdminApi>>,
-    Extension(caller): Extension<Caller>,
-    Options(options): Options<PlanQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let wait = options.write().wait()?;
-    let body = query::body(body).await?;
-    let request = query::asked(&api, &caller, "rollback", &headers, &body).await?;
-    let asked = Asked::parse(query::json(&body)?)?;
+async fn rollback(Options(options): Options<PlanQuery>, write: Write) -> Result<Response, Problem> {
+    let posted = write.read("rollback", &options.write()).await?;
+    let (api, caller) = (posted.api, posted.caller);
+    let asked = Asked::parse(posted.body)?;
     let mut tries = 0;
     loop {
         let read = api.cluster.linearize(limits::READ_DEADLINE).await;
@@ -105,8 +92,8 @@ async fn rollback(
         }
         let change = Change {
             transaction,
-            request: request.again(tries),
-            wait,
+            request: posted.request.again(tries),
+            wait: posted.wait,
             secrets: Vec::new(),
         };
         tries += 1;

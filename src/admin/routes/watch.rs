@@ -201,7 +201,7 @@ impl Watcher {
             End::Left => return,
             End::Revoked(reason) => (reason, "watch with a valid token"),
             End::Slow => (
-                format!("nothing was read for {} s", limits::WATCH_SEND_DEADLINE.as_secs()),
+                format!("nothing was read for {:?}", self.api.watch_pace.send_deadline),
                 "watch again from `revision`, and read faster",
             ),
             End::Behind => (
@@ -217,7 +217,7 @@ impl Watcher {
     /// Tells everything until there is a reason to end.
     async fn tell(&mut self, changes: &Changes, backlog: Option<Backlog>) -> End {
         let mut newest = changes.newest();
-        let mut beat = tokio::time::interval(limits::WATCH_HEARTBEAT);
+        let mut beat = tokio::time::interval(self.api.watch_pace.heartbeat);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.reset();
         let mut text = event("begin", Some(self.cursor), &json!({ "revision": self.cursor }));
@@ -292,7 +292,8 @@ impl Watcher {
         if text.is_empty() {
             return Ok(());
         }
-        match tokio::time::timeout(limits::WATCH_SEND_DEADLINE, self.frames.send(Bytes::from(text))).await {
+        let deadline = self.api.watch_pace.send_deadline;
+        match tokio::time::timeout(deadline, self.frames.send(Bytes::from(text))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Left),
             Err(_) => Err(End::Slow),

@@ -1,5 +1,6 @@
 //! Watches: what is told, from where on, and how a watch ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -192,6 +193,72 @@ async fn a_watch_ends_when_its_token_does() {
     assert_eq!(event, "end");
     assert!(data["reason"].as_str().unwrap().contains("was deleted"), "{data}");
     assert!(watch.next().await.is_none());
+}
+
+/// A node whose watches beat often and wait for a reader as long as it is told.
+fn impatient(send_deadline: Duration) -> Node {
+    let mut node = Node::new();
+    Arc::get_mut(&mut node.api).unwrap().watch_pace = crate::admin::watch::Pace {
+        heartbeat: Duration::from_millis(1),
+        send_deadline,
+    };
+    node
+}
+
+/// Long enough for heartbeats to fill all frames of a watch that nobody reads, and for what comes then.
+const FULL: Duration = Duration::from_millis(500);
+
+/// Reads to the last event.
+async fn end_of(watch: &mut Watch) -> Value {
+    let mut last = None;
+    while let Some(told) = watch.next().await {
+        last = Some(told);
+    }
+    let (event, id, data) = last.unwrap();
+    assert_eq!((event.as_str(), id), ("end", None), "{data}");
+    data
+}
+
+#[tokio::test]
+async fn a_watch_that_nobody_reads_ends_and_says_so_to_who_reads_it_late() {
+    let node = impatient(Duration::from_millis(200));
+    node.put("storage/files", json!({ "root": "/srv" })).await;
+    let mut watch = Watch::open(&node, "", &[]).await.unwrap();
+    tokio::time::sleep(FULL).await;
+    let data = end_of(&mut watch).await;
+    let (reason, advice) = (data["reason"].as_str().unwrap(), data["advice"].as_str().unwrap());
+    assert!(reason.contains("nothing was read for 200ms"), "{data}");
+    assert!(advice.contains("from `revision`"), "{data}");
+    // From there it goes on.
+    node.put("storage/more", json!({ "root": "/srv" })).await;
+    let mut again = Watch::open(&node, &format!("?from={}", data["revision"]), &[])
+        .await
+        .unwrap();
+    loop {
+        let told = again.next().await;
+        if told.as_ref().is_some_and(|(event, ..)| event == "put") {
+            Watch::told(told, "put", Some(2), "more");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_falls_behind_what_is_remembered_ends_and_says_so() {
+    let node = impatient(Duration::from_secs(60));
+    let mut watch = Watch::open(&node, "", &[]).await.unwrap();
+    tokio::time::sleep(FULL).await;
+    // More than is remembered, while the frames are full; nobody has waited for too long yet.
+    let of = |number: usize| json!({ "kind": "account", "name": format!("a{number}"), "spec": {} });
+    let most = 1_000;
+    for part in 0..=limits::WATCH_CHANGES_MAX / most {
+        let objects: Vec<_> = (0..most).map(|number| of(part * most + number)).collect();
+        let body = json!({ "objects": objects }).to_string();
+        assert_eq!(node.ask("POST", "/api/v1/apply", &[], &body).await.status, 200);
+    }
+    let data = end_of(&mut watch).await;
+    assert!(data["reason"].as_str().unwrap().contains("more was changed"), "{data}");
+    assert!(data["advice"].as_str().unwrap().contains("list again"), "{data}");
 }
 
 #[tokio::test]

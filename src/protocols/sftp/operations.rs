@@ -154,15 +154,13 @@ async fn on_file(context: &Context, id: u32, request: Request, file: &OpenFile, 
     }
 }
 
-/// Commits. Runs as a task of its own: once a CLOSE was received, a connection that breaks must not break it.
+/// Commits. Once that has begun, a connection that breaks does not break it.
 async fn close(id: u32, file: Arc<OpenFile>) -> Answer {
     let Some(file) = Arc::into_inner(file) else {
         return Err(VfsError::Io("a closed file is still in use".to_owned()));
     };
-    match tokio::spawn(file.commit()).await {
-        Ok(result) => result.map(|()| ok(id)),
-        Err(_) => Err(VfsError::Io("publishing the file panicked".to_owned())),
-    }
+    file.commit().await?;
+    Ok(ok(id))
 }
 
 async fn readdir(context: &Context, id: u32, listing: &Mutex<Listing>) -> Answer {

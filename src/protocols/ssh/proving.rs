@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::connection::Order;
 use super::handler::{Connection, PROTOCOL};
 use super::login::Asked;
-use crate::auth::{self, Joined, NotChanged, Proven, Refused};
+use crate::auth::{self, Beside, Joined, Missing, NotChanged, Proven, Refused};
 use crate::events::Event;
 use crate::ids::SessionId;
 use crate::session::{LimitReached, NewSession, Principal};
@@ -44,6 +44,11 @@ impl Connection {
     }
 
     fn refuse(&self, user: &str, method: &'static str, reason: String) -> Auth {
+        self.refuse_but(user, method, reason, self.methods())
+    }
+
+    /// The same, and names the methods that may help.
+    fn refuse_but(&self, user: &str, method: &'static str, reason: String, methods: MethodSet) -> Auth {
         self.service.node.journal.record(Event::LoginRefused {
             account: auth::shown_claim(user),
             peer: self.peer,
@@ -52,7 +57,29 @@ impl Connection {
             method,
             reason,
         });
-        self.reject()
+        Auth::Reject {
+            proceed_with_methods: Some(methods),
+            partial_success: false,
+        }
+    }
+
+    /// The password held, must be changed, and may not be by who has proven nothing else. That is no half of a login:
+    /// only the key is, and the password is asked for again after it.
+    fn ask_key(&self, user: &str, refused: Refused, method: &'static str) -> Auth {
+        self.refuse_but(user, method, refused.reason, super::methods(Some(Missing::Key)))
+    }
+
+    /// What a password comes with on this connection.
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            before: self.login.proven(),
+            service: &self.service.name,
+            from: self.peer.ip(),
+        }
+    }
+
+    fn may_change(&self, principal: &Principal) -> Result<(), Refused> {
+        self.service.node.authenticator.may_change(principal, &self.beside())
     }
 
     /// A password in the method of that name. One that must be changed is answered by the methods in which it can be.
@@ -62,16 +89,15 @@ impl Connection {
         }
         let password = Zeroizing::new(password.to_owned());
         match self.prove_password(user, password).await {
-            Some(Ok(Proven::MustChange { reason, .. })) => {
-                let mut methods = self.methods();
-                methods.remove(MethodKind::Password);
-                let reason = format!("{reason}; it can be changed by keyboard-interactive");
-                let _ = self.refuse(user, "password", reason);
-                Auth::Reject {
-                    proceed_with_methods: Some(methods),
-                    partial_success: false,
+            Some(Ok(Proven::MustChange { principal, reason })) => match self.may_change(&principal) {
+                Ok(()) => {
+                    let mut methods = self.methods();
+                    methods.remove(MethodKind::Password);
+                    let reason = format!("{reason}; it can be changed by keyboard-interactive");
+                    self.refuse_but(user, "password", reason, methods)
                 }
-            }
+                Err(refused) => self.ask_key(user, refused, "password"),
+            },
             Some(Ok(Proven::SignedIn(principal))) => self.conclude(user, Ok(principal), "password"),
             Some(Err(refused)) => self.conclude(user, Err(refused), "password"),
             None => self.reject(),
@@ -98,10 +124,13 @@ impl Connection {
         // No answer, or more than was asked for, is a wrong one, and costs the same.
         let [password] = <[_; 1]>::try_from(answers).unwrap_or_default();
         match self.prove_password(user, password.clone()).await {
-            Some(Ok(Proven::MustChange { reason, .. })) => {
-                let told = format!("A new password is needed: {reason}.");
-                self.ask_new_password(user, password, told)
-            }
+            Some(Ok(Proven::MustChange { principal, reason })) => match self.may_change(&principal) {
+                Ok(()) => {
+                    let told = format!("A new password is needed: {reason}.");
+                    self.ask_new_password(user, password, told)
+                }
+                Err(refused) => self.ask_key(user, refused, KEYBOARD),
+            },
             Some(Ok(Proven::SignedIn(principal))) => self.conclude(user, Ok(principal), KEYBOARD),
             Some(Err(refused)) => self.conclude(user, Err(refused), KEYBOARD),
             None => self.reject(),
@@ -120,7 +149,7 @@ impl Connection {
         }
         let authenticator = self.service.node.authenticator.clone();
         let changed = tokio::select! {
-            changed = authenticator.change_password(user, old.clone(), new, self.peer.ip()) => changed,
+            changed = authenticator.change_password(user, old.clone(), new, self.beside()) => changed,
             () = self.line.was_cut() => return self.reject(),
         };
         match changed {

@@ -11,7 +11,7 @@ pub(super) mod partial;
 mod publish;
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -40,6 +40,10 @@ pub(super) struct Staged {
     identity: (u64, u64),
     /// Handles that may write.
     writers: AtomicUsize,
+    /// Counts what was done to the file itself; each is counted once it is done.
+    changes: AtomicU64,
+    /// How many of them are known to be on stable storage.
+    synced: AtomicU64,
     state: RwLock<State>,
     pub(super) pieces: Mutex<Pieces>,
 }
@@ -175,6 +179,8 @@ impl Staged {
             file: Arc::new(file),
             identity,
             writers: AtomicUsize::new(1),
+            changes: AtomicU64::new(1),
+            synced: AtomicU64::new(0),
             state: RwLock::new(State {
                 stage: Stage::Active,
                 name,
@@ -206,6 +212,21 @@ impl Staged {
 
     pub(super) fn pieces(&self) -> MutexGuard<'_, Pieces> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file itself was changed, or perhaps was.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What an fsync that begins now puts on stable storage, for [`synced`](Self::synced).
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// An fsync that began at `changes` has succeeded.
+    pub(super) fn synced(&self, changes: u64) {
+        self.synced.fetch_max(changes, Ordering::SeqCst);
     }
 
     /// One more handle that may write.
@@ -246,11 +267,13 @@ impl Staged {
         self.check_ours(&state)?;
         if let Some(size) = change.size {
             rustix::fs::ftruncate(&*self.file, size).map_err(|errno| told("changing the size", errno))?;
+            self.changed();
             self.pieces().resized(size);
         }
-        local::set_attributes(&*self.file, change)?;
-        state.mode_set |= change.mode.is_some();
-        Ok(())
+        let result = local::set_attributes(&*self.file, change);
+        self.changed();
+        state.mode_set |= result.is_ok() && change.mode.is_some();
+        result
     }
 
     /// Its attributes, as its session sees them.

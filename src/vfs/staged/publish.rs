@@ -2,6 +2,8 @@
 //!
 //! Everything is judged again here, on the latest view, before and after the fsync.
 
+use std::sync::atomic::Ordering;
+
 use rustix::fs::{Gid, Mode, Uid};
 use rustix::io::Errno;
 
@@ -88,6 +90,7 @@ impl Staged {
         if old.file_type != FileType::File {
             return;
         }
+        self.changed();
         let result = rustix::fs::fchown(&*self.file, Some(Uid::from_raw(old.uid)), Some(Gid::from_raw(old.gid)));
         if let Err(errno) = result {
             tracing::debug!(storage = %self.storage, %errno, "a replaced file's owner could not be kept");
@@ -101,9 +104,10 @@ impl Staged {
         }
     }
 
-    /// fsync, unless the storage is relaxed. Never tried again after a failure: the kernel has forgotten by then.
+    /// fsync, unless the storage is relaxed or the client has asked for one since the last change. Never tried again
+    /// after a failure: the kernel has forgotten by then.
     fn sync_file(&self, asker: &Asker, state: &State) -> Result<(), VfsError> {
-        if !is_strict(state) {
+        if !is_strict(state) || self.synced.load(Ordering::SeqCst) == self.changes() {
             return Ok(());
         }
         asker.inner.faults.check(FaultPoint::SyncFile).map_err(as_failed_sync)?;

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use super::house::{House, User, name, resuming, writing};
 use crate::catalog::Durability;
-use crate::vfs::VfsError;
 use crate::vfs::local::{FaultPoint, Faults};
+use crate::vfs::{AttributeChange, VfsError};
 
 #[tokio::test]
 async fn a_failed_fsync_fails_that_upload_which_is_not_published_and_fsync_is_not_tried_again() {
@@ -152,4 +152,65 @@ async fn a_full_file_system_fails_the_upload_and_the_node_goes_on() {
     alice.upload("/small", b"fits").await.unwrap();
     assert_eq!(house.get("small").unwrap(), b"fits");
     assert!(alice.vfs.unhealthy_storages().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_client_has_synced_is_not_synced_again_at_its_end_unless_it_was_changed_since() {
+    enum Then {
+        Nothing,
+        Write,
+        Attributes,
+    }
+    for (then, expected) in [(Then::Nothing, 1), (Then::Write, 2), (Then::Attributes, 2)] {
+        let house = House::new();
+        let syncs = Arc::new(AtomicUsize::new(0));
+        let counted = syncs.clone();
+        let faults = Faults::planned(move |at| {
+            if at == FaultPoint::SyncFile {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            None
+        });
+        let alice = User::new(&house, &house.node_with(1, faults), "alice");
+        let file = alice.begin("/a", b"first").await;
+        file.sync().await.unwrap();
+        match then {
+            Then::Nothing => {}
+            Then::Write => file.write_at(5, Bytes::from_static(b"more")).await.unwrap(),
+            Then::Attributes => {
+                let change = AttributeChange {
+                    mode: Some(0o600),
+                    ..AttributeChange::default()
+                };
+                file.set_attributes(&change).await.unwrap();
+            }
+        }
+        file.commit().await.unwrap();
+        assert_eq!(syncs.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_sent_at_once_to_a_file_system_in_memory_are_all_done() {
+    let house = House::in_folder(tempfile::tempdir_in("/dev/shm").unwrap());
+    let alice = User::alice(&house);
+    let file = Arc::new(alice.open("/a", &writing()).await.unwrap());
+    let mut expected = vec![0; 64 * 1024];
+    for round in 0_u8..8 {
+        let writes: Vec<_> = expected
+            .chunks_mut(1024)
+            .zip(0_u64..)
+            .map(|(piece, at)| {
+                let byte = round.wrapping_mul(31).wrapping_add(u8::try_from(at).unwrap());
+                piece.fill(byte);
+                let (file, piece) = (file.clone(), Bytes::copy_from_slice(piece));
+                tokio::spawn(async move { file.write_at(at * 1024, piece).await })
+            })
+            .collect();
+        for write in writes {
+            write.await.unwrap().unwrap();
+        }
+    }
+    Arc::into_inner(file).unwrap().commit().await.unwrap();
+    assert!(house.get("a").unwrap() == expected);
 }

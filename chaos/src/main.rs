@@ -1,0 +1,166 @@
+//! The command line of the chaos harness: `sim` for simulated clusters, `live` for real ones.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use argosy_chaos::live::{self, Nemesis};
+use argosy_chaos::sim::{Asked, Plan, Scenario, search};
+use clap::{Parser, Subcommand};
+
+/// Breaks a cluster on purpose and judges what it promised.
+#[derive(Parser)]
+#[command(name = "argosy-chaos")]
+struct Arguments {
+    #[command(subcommand)]
+    level: Level,
+}
+
+#[derive(Subcommand)]
+enum Level {
+    /// The cluster crate on simulated time; one seed derives a run.
+    Sim(Sim),
+    /// The real binary, as root: processes in network namespaces, real clients.
+    Live(Live),
+}
+
+#[derive(clap::Args)]
+struct Live {
+    /// What is done to the cluster; several are run one after the other.
+    #[arg(long, value_enum)]
+    scenario: Vec<Nemesis>,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+    /// How long each goes on.
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// How many seeds of each.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many nodes.
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// The program under test.
+    #[arg(long, default_value = "target/debug/argosy")]
+    program: PathBuf,
+    /// Where folders, logs and reports go.
+    #[arg(long, default_value = "target/chaos")]
+    folder: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Sim {
+    /// How many seeds, a simulated minute each.
+    #[arg(long, default_value_t = 50)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    first: u64,
+    /// Only this seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What each seed runs.
+    #[arg(long, value_enum, default_value = "minute")]
+    scenario: Scenario,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().level {
+        Level::Sim(sim) => run_seeds(&sim),
+        Level::Live(live) => run_live(&live),
+    }
+}
+
+fn run_seeds(sim: &Sim) -> ExitCode {
+    let (first, seeds) = sim.seed.map_or((sim.first, sim.seeds), |seed| (seed, 1));
+    let scenario = sim.scenario;
+    let found = search(&Asked {
+        first,
+        seeds,
+        threads: sim.jobs,
+        failures_max: 10,
+        plan: Box::new(move |seed| Plan {
+            trace: seeds == 1,
+            ..scenario.plan(seed)
+        }),
+        prepare: Box::new(|| {}),
+        progress: true,
+    });
+    print!("{}", found.summary());
+    for (seed, broken) in &found.failures {
+        let name = clap::ValueEnum::to_possible_value(&scenario);
+        let name = name.map(|value| value.get_name().to_owned()).unwrap_or_default();
+        println!("seed {seed} failed; replay: cargo run -p argosy-chaos -- sim --scenario {name} --seed {seed}");
+        for broken in broken.iter().take(5) {
+            println!("  {broken}");
+        }
+    }
+    match found.failures.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn run_live(asked: &Live) -> ExitCode {
+    let scenarios = if asked.all {
+        Nemesis::ALL.to_vec()
+    } else {
+        asked.scenario.clone()
+    };
+    if scenarios.is_empty() {
+        eprintln!("say --scenario NAME or --all");
+        return ExitCode::from(2);
+    }
+    let mut verdict = ExitCode::SUCCESS;
+    for nemesis in scenarios {
+        for seed in asked.seed..asked.seed + asked.seeds {
+            match one_live(asked, nemesis, seed) {
+                Ok(true) => {}
+                Ok(false) => verdict = ExitCode::FAILURE,
+                Err(error) => {
+                    eprintln!("{} seed {seed} could not be run: {error}", nemesis.name());
+                    verdict = ExitCode::from(2);
+                }
+            }
+        }
+    }
+    verdict
+}
+
+/// Runs one; true where every promise was kept.
+fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
+    let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let absolute = |path: &PathBuf| std::fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
+    println!(
+        "{} seed {seed}: {} nodes, {} minutes",
+        nemesis.name(),
+        asked.nodes,
+        asked.minutes
+    );
+    let verdict = live::run(&live::Asked {
+        nemesis,
+        seed,
+        lasts: Duration::from_secs_f64(asked.minutes * 60.0),
+        nodes: asked.nodes,
+        program: absolute(&asked.program)?,
+        folder: absolute(&folder)?,
+    })?;
+    println!("{}", verdict.summary());
+    for broken in verdict.broken.iter().take(10) {
+        println!("  BROKEN {broken}");
+    }
+    for doubtful in verdict.doubtful.iter().take(5) {
+        println!("  NOT JUDGED (busy machine) {doubtful}");
+    }
+    println!("  report: {}", folder.join("report.html").display());
+    Ok(verdict.broken.is_empty())
+}
