@@ -67,10 +67,23 @@ fn run(test: impl Future<Output = ()>) {
     TypeConfig::<TokioRuntime>::run(test);
 }
 
+/// Waits until the lock of the log is free: a task of consensus that it does not wait for when it stops has a handle.
+async fn closed(folder: &Path) {
+    let lock = fs::File::options().write(true).open(folder.join("log/LOCK")).unwrap();
+    let free = async {
+        while lock.try_lock().is_err() {
+            TypeConfig::<TokioRuntime>::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = TypeConfig::<TokioRuntime>::timeout(Duration::from_secs(5), free).await;
+    assert!(waited.is_ok(), "the log is still open 5 s after the node has stopped");
+}
+
 /// Stops in good order or, without, leaves what a crash leaves.
 async fn end(core: TestCore, log: log::DiskLog, in_good_order: bool, folder: &Path) {
     core.stop().await;
     drop((core, log));
+    closed(folder).await;
     if !in_good_order {
         fs::remove_file(folder.join("state.clean")).unwrap();
     }
