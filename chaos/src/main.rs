@@ -8,6 +8,9 @@ use argosy_chaos::live::{self, Nemesis};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Breaks a cluster on purpose and judges what it promised.
 #[derive(Parser)]
 #[command(name = "argosy-chaos")]
