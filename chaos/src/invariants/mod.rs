@@ -15,6 +15,7 @@ pub mod one_leader;
 pub mod revoked;
 pub mod same_state;
 pub mod whole_files;
+pub mod woken_leader;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,4 +66,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("revoked", revoked::PROMISE),
     ("same-state", same_state::PROMISE),
     ("whole-files", whole_files::PROMISE),
+    ("woken-leader", woken_leader::PROMISE),
 ];
