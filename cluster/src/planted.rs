@@ -22,7 +22,7 @@ pub enum Bug {
     NeverVotesForOthers,
     /// The log waits for the storage.
     LogWaitsForStorage,
-    /// No one tells an old leader that there is a newer one, and it answers without asking anyone.
+    /// An old leader hardly hears that there is a newer one, and meanwhile answers without asking anyone.
     WokenLeaderAnswers,
     /// A node stops when another one wants to lead.
     StopsAtAnElection,

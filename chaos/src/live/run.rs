@@ -11,9 +11,10 @@ use super::files::{Files, whole};
 use super::limits::{REVOKED_MAX, SETTLE_MAX, STALL_MAX, WATCH_EVERY};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
-use super::{report, revoke};
+use super::{records, report, revoke};
 use crate::invariants::{
     Broken, back_again, back_at_level, linearizable, logins_go_on, one_leader, revoked, same_state, whole_files,
+    woken_leader,
 };
 use crate::oracle::{Action, Operation, Outcome};
 
@@ -149,8 +150,12 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
         faults
     });
     (verdict.struck, verdict.back) = faults?;
-    settle(&cluster, &desk, &mut verdict)?;
-    verdict.sessions = revoke::disable(&cluster, &files)?;
+    // What cannot be done any more breaks the run, and hides nothing that was seen before.
+    let ended = settle(&cluster, &desk, &mut verdict).and_then(|()| revoke::disable(&cluster, &files));
+    match ended {
+        Ok(sessions) => verdict.sessions = sessions,
+        Err(stopped) => verdict.broken.push(Broken::new("run", stopped)),
+    }
     verdict.broken.extend(revoked::check(&verdict.sessions, REVOKED_MAX));
     std::thread::sleep(Duration::from_secs(2));
     judge(&cluster, &desk, &files, &home, &before, &mut verdict);
@@ -270,6 +275,7 @@ fn settle(cluster: &Cluster, desk: &Desk, verdict: &mut Verdict) -> Result<(), S
             desk.once(100 + at as u64, at, &key, Action::Read, &mut dice);
         }
     }
+    verdict.broken.extend(records::judge(desk)?);
     Ok(())
 }
 
@@ -283,6 +289,7 @@ fn judge(
 ) {
     verdict.operations = desk.history.operations();
     verdict.broken.extend(linearizable::check(&verdict.operations));
+    verdict.broken.extend(woken_leader::check(&verdict.operations));
     verdict.broken.extend(back_again::check(&verdict.back));
     let shown = files.shown();
     verdict.files = (shown.acknowledged, shown.failed, shown.downloads);

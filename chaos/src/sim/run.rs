@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argosy_cluster::sim::{self, Dice, Setup, World, now, sleep};
 
-use super::clients::{Client, Desk};
+use super::clients::Client;
 use super::faults::{self, Fault};
 use super::limits::*;
 use super::machine::{Picture, Registers};
@@ -14,7 +14,7 @@ use crate::invariants::{
     Broken, acknowledged, applied_once, back_again, goes_on, linearizable, never_called_failed, no_needless_election,
     one_leader, same_state, woken_leader,
 };
-use crate::oracle::{History, Outcome, Settled};
+use crate::oracle::{History, Outcome, Settled, Slots};
 
 /// What a run is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,12 +206,12 @@ impl Run {
 
     async fn phases(&mut self) -> Result<(), String> {
         self.form().await?;
-        let desk = Desk::default();
+        let slots = Slots::new(OPERATIONS_PER_KEY);
         for process in 0..self.plan.clients {
             let client = Client {
                 world: self.world.clone(),
                 history: self.history.clone(),
-                desk: desk.clone(),
+                slots: slots.clone(),
                 dice: Dice::new(self.plan.seed ^ ((process + 1) << 40)),
                 process,
                 pause: self.plan.pause,

@@ -311,7 +311,9 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         };
         match rpc {
             Rpc::Append | Rpc::Vote | Rpc::PreVote
-                if planted::is(Bug::WokenLeaderAnswers) && self.glance().role == Role::Leader =>
+                if planted::is(Bug::WokenLeaderAnswers)
+                    && self.glance().role == Role::Leader
+                    && !planted::is_each(Bug::WokenLeaderAnswers, 10) =>
             {
                 Err(CoreError::Message { reason: String::new() })
             }
