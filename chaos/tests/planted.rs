@@ -100,7 +100,9 @@ fn miss(bug: Bug) -> Option<String> {
         first += found.seeds.max(1);
     }
     let name = bug.name();
-    Some(format!("{name}: not seen by {guards:?} in {SEEDS_MAX} seeds; {others:?} saw it"))
+    Some(format!(
+        "{name}: not seen by {guards:?} in {SEEDS_MAX} seeds; {others:?} saw it"
+    ))
 }
 
 /// The program with the bugs, built beside the harness; the product's own stays as it is.

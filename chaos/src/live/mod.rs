@@ -2,6 +2,7 @@
 
 mod api;
 mod cluster;
+mod exchange;
 mod files;
 pub mod limits;
 mod load;
