@@ -6,6 +6,7 @@ mod cluster;
 mod disk;
 mod eye;
 mod files;
+mod judge;
 mod level;
 pub mod limits;
 mod listeners;

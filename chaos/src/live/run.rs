@@ -1,23 +1,22 @@
 //! One run against a real cluster: load, a nemesis again and again, then everything well again, then the verdict.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argosy_cluster::sim::Dice;
 
 use super::cluster::{ACCOUNT, Cluster, Plan};
 use super::eye::{self, Watched};
-use super::files::{Files, whole};
-use super::limits::{REVOKED_MAX, SETTLE_MAX, STALL_MAX};
+use super::files::Files;
+use super::judge::Scene;
+use super::limits::{REVOKED_MAX, STALL_MAX};
 use super::listeners::{self, Took};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
 use super::{level, report, revoke};
-use crate::invariants::{
-    Broken, back_again, back_at_level, linearizable, logins_go_on, revoked, undisturbed, whole_files,
-};
-use crate::oracle::{Action, Operation, Outcome};
+use crate::invariants::{Broken, back_at_level, revoked};
+use crate::oracle::{Operation, Outcome};
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -155,7 +154,15 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let faults = faults?;
     (verdict.struck, verdict.back) = (faults.struck, faults.back);
     verdict.broken.extend(faults.ended);
-    settle(&cluster, &desk, &mut verdict)?;
+    let scene = Scene {
+        asked,
+        cluster: &cluster,
+        desk: &desk,
+        files: &files,
+        home: &home,
+        before: &before,
+    };
+    scene.settle(&mut verdict);
     match revoke::disable(&cluster, &files) {
         Ok(sessions) => verdict.sessions = sessions,
         Err(error) => verdict.broken.push(Broken::new(
@@ -165,7 +172,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     }
     verdict.broken.extend(revoked::check(&verdict.sessions, REVOKED_MAX));
     std::thread::sleep(Duration::from_secs(2));
-    judge(asked, &cluster, &desk, &files, &home, &before, &mut verdict);
+    scene.judge(&mut verdict);
     let mut watched = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdict.broken.append(&mut watched.broken);
     verdict.leaders = watched.led;
@@ -260,116 +267,4 @@ fn gap_between(operations: &[Operation], from: Duration, to: Duration) -> Durati
     at.extend([from, to]);
     at.sort_unstable();
     at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
-}
-
-/// All nodes come to one state, and every register is read once more at each.
-fn settle(cluster: &Cluster, desk: &Desk, verdict: &mut Verdict) -> Result<(), String> {
-    let until = Instant::now() + SETTLE_MAX;
-    loop {
-        let states: Vec<_> = (0..cluster.nodes.len())
-            .map(|at| {
-                cluster
-                    .status(at)
-                    .map(|status| (status["applied"].clone(), status["state_hash"].clone()))
-            })
-            .collect();
-        if states.iter().all(|state| state.is_some() && *state == states[0]) {
-            break;
-        }
-        if Instant::now() > until {
-            let what = format!("the nodes do not come to one state: {states:?}");
-            verdict.broken.push(Broken::new("same-state", what));
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let mut dice = Dice::new(1);
-    for key in desk.keys() {
-        for at in 0..cluster.nodes.len() {
-            desk.once(100 + at as u64, at, &key, Action::Read, &mut dice);
-        }
-    }
-    Ok(())
-}
-
-fn judge(
-    asked: &Asked,
-    cluster: &Cluster,
-    desk: &Desk,
-    files: &Files,
-    home: &Path,
-    before: &[back_at_level::Used],
-    verdict: &mut Verdict,
-) {
-    verdict.operations = desk.history.operations();
-    verdict.broken.extend(linearizable::check(&verdict.operations));
-    verdict.broken.extend(back_again::check(&verdict.back));
-    let shown = files.shown();
-    verdict.files = (shown.acknowledged, shown.failed, shown.downloads);
-    let came_in = shown.logins.iter().filter(|login| login.failed.is_none()).count();
-    verdict.logins = (came_in as u64, (shown.logins.len() - came_in) as u64);
-    let stands: Vec<_> = shown
-        .names
-        .iter()
-        .map(|(name, tried)| whole_files::Stands {
-            name: name.clone(),
-            acknowledged: tried.acknowledged,
-            tried: tried.tried,
-            found: std::fs::read(home.join(name)).ok().map(|bytes| whole(&bytes)),
-        })
-        .collect();
-    verdict.broken.extend(whole_files::check(&shown.torn, &stands));
-    let name = |at: usize| format!("n{}", at + 1);
-    let tries: Vec<_> = shown
-        .logins
-        .iter()
-        .map(|login| logins_go_on::Try {
-            node: name(login.node),
-            at: login.at,
-            failed: login.failed.clone(),
-        })
-        .collect();
-    let down: Vec<_> = verdict
-        .struck
-        .iter()
-        .flat_map(|struck| {
-            struck.down.iter().map(move |at| logins_go_on::Down {
-                node: name(*at),
-                from: struck.from,
-                to: struck.to + back_again::WITHIN,
-            })
-        })
-        .collect();
-    verdict.broken.extend(logins_go_on::check(&tries, &down));
-    judge_level(cluster, before, verdict);
-    if asked.nemesis.is_unnoticed() {
-        verdict.broken.extend(undisturbed::check(verdict.files.1));
-    }
-    for node in &cluster.nodes {
-        let said = std::fs::read_to_string(&node.log).unwrap_or_default();
-        if let Some(line) = said.lines().find(|line| line.contains("panicked at")) {
-            verdict
-                .broken
-                .push(Broken::new("goes-on", format!("{} panicked: {line}", node.name)));
-        }
-    }
-}
-
-/// After the load: every client is gone.
-fn judge_level(cluster: &Cluster, before: &[back_at_level::Used], verdict: &mut Verdict) {
-    let names = cluster.nodes.iter().map(|node| node.name.clone());
-    let after = level::used(cluster);
-    let levels: Vec<_> = names
-        .zip(before.iter().cloned())
-        .zip(after)
-        .map(|((node, before), after)| (node, before, after))
-        .collect();
-    // The sessions of the account that was disabled left an upload each.
-    let failed = verdict.files.1 + verdict.sessions.len() as u64;
-    let operations = verdict.operations.len() + verdict.logins.0 as usize * 2 + verdict.files.0 as usize * 4;
-    verdict.broken.extend(back_at_level::check(&levels, operations as u64));
-    verdict
-        .broken
-        .extend(back_at_level::check_storage(level::staged(cluster, failed)));
-    verdict.levels = levels;
 }
