@@ -25,11 +25,13 @@ pub enum Bug {
     LeakHandles,
     /// A session leaves memory behind.
     LeakMemory,
+    /// Every session is closed when a host key is changed.
+    DropAtNewKeys,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SkipRename,
         Self::LoseTheEnd,
         Self::PublishEarly,
@@ -37,6 +39,7 @@ impl Bug {
         Self::ForgetEviction,
         Self::LeakHandles,
         Self::LeakMemory,
+        Self::DropAtNewKeys,
     ];
 
     /// The word for it in the variable and in tables.
@@ -49,6 +52,7 @@ impl Bug {
             Self::ForgetEviction => "forget-eviction",
             Self::LeakHandles => "leak-handles",
             Self::LeakMemory => "leak-memory",
+            Self::DropAtNewKeys => "drop-at-new-keys",
         }
     }
 }

@@ -24,7 +24,7 @@ struct Arguments {
 enum Level {
     /// The cluster crate on simulated time; one seed derives a run.
     Sim(Sim),
-    /// The real binary, as root: processes in network namespaces, real clients.
+    /// The real binary: processes in network namespaces, or on loopback addresses behind proxies; real clients.
     Live(Live),
 }
 
@@ -48,6 +48,9 @@ struct Live {
     /// How many nodes.
     #[arg(long, default_value_t = 3)]
     nodes: usize,
+    /// Loopback addresses behind proxies, even where network namespaces are allowed.
+    #[arg(long)]
+    loopback: bool,
     /// The program under test.
     #[arg(long, default_value = "target/debug/argosy")]
     program: PathBuf,
@@ -153,6 +156,7 @@ fn some_of_each(broken: &[Broken]) -> Vec<&Broken> {
 /// Runs one; true where every promise was kept.
 fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
+    live::sweep(&folder);
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let absolute = |path: &PathBuf| std::fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
@@ -167,6 +171,7 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
         seed,
         lasts: Duration::from_secs_f64(asked.minutes * 60.0),
         nodes: asked.nodes,
+        loopback: asked.loopback,
         program: absolute(&asked.program)?,
         folder: absolute(&folder)?,
     })?;

@@ -60,6 +60,8 @@ const LIVE: &[(&str, &str, &str)] = &[
     ("forget-eviction", "nothing", "revoked"),
     ("leak-handles", "nothing", "back-at-level"),
     ("leak-memory", "nothing", "back-at-level"),
+    ("drop-at-new-keys", "certificate", "undisturbed"),
+    ("stops-at-an-election", "kill-leader", "goes-on"),
     ("retry-applied-twice", "nothing", "applied-once"),
     ("woken-leader-answers", "pause-leader", "woken-leader"),
 ];
