@@ -62,7 +62,7 @@ impl Sessions {
     fn drop_at_new_keys(&self, view: &View) {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NEWEST: AtomicU64 = AtomicU64::new(u64::MAX);
-        let newest = view.host_keys.iter().map(|key| key.revision).max().unwrap_or(0);
+        let newest = view.host_keys.iter().map(|(_, key)| key.revision).max().unwrap_or(0);
         let planted = crate::planted::is(crate::planted::Bug::DropAtNewKeys);
         if NEWEST.swap(newest, Ordering::Relaxed) < newest && planted {
             let sessions = self.registry.list();
