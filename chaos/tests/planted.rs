@@ -61,7 +61,6 @@ const LIVE: &[(&str, &str, &str)] = &[
     ("leak-handles", "nothing", "back-at-level"),
     ("leak-memory", "nothing", "back-at-level"),
     ("drop-at-new-keys", "certificate", "undisturbed"),
-    ("stops-at-an-election", "kill-leader", "goes-on"),
     ("retry-applied-twice", "nothing", "applied-once"),
     ("woken-leader-answers", "pause-leader", "woken-leader"),
 ];
