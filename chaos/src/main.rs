@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use argosy_chaos::invariants::Broken;
 use argosy_chaos::live::{self, Nemesis};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many breaks of one promise are printed; the report has all.
+const SHOWN_OF_EACH: usize = 3;
 
 /// Breaks a cluster on purpose and judges what it promised.
 #[derive(Parser)]
@@ -23,7 +27,7 @@ struct Arguments {
 enum Level {
     /// The cluster crate on simulated time; one seed derives a run.
     Sim(Sim),
-    /// The real binary, as root: processes in network namespaces, real clients.
+    /// The real binary: processes in network namespaces, or on loopback addresses behind proxies; real clients.
     Live(Live),
 }
 
@@ -47,6 +51,9 @@ struct Live {
     /// How many nodes.
     #[arg(long, default_value_t = 3)]
     nodes: usize,
+    /// Loopback addresses behind proxies, even where network namespaces are allowed.
+    #[arg(long)]
+    loopback: bool,
     /// The program under test.
     #[arg(long, default_value = "target/debug/argosy")]
     program: PathBuf,
@@ -137,9 +144,22 @@ fn run_live(asked: &Live) -> ExitCode {
     verdict
 }
 
+/// The first of each invariant: one bug breaks a promise many times, and may break several.
+fn some_of_each(broken: &[Broken]) -> Vec<&Broken> {
+    let mut shown: Vec<&Broken> = Vec::new();
+    for one in broken {
+        let same = shown.iter().filter(|other| other.invariant == one.invariant);
+        if same.count() < SHOWN_OF_EACH {
+            shown.push(one);
+        }
+    }
+    shown
+}
+
 /// Runs one; true where every promise was kept.
 fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
+    live::sweep(&folder);
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let absolute = |path: &PathBuf| std::fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
@@ -154,14 +174,15 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
         seed,
         lasts: Duration::from_secs_f64(asked.minutes * 60.0),
         nodes: asked.nodes,
+        loopback: asked.loopback,
         program: absolute(&asked.program)?,
         folder: absolute(&folder)?,
     })?;
     println!("{}", verdict.summary());
-    for broken in verdict.broken.iter().take(10) {
+    for broken in some_of_each(&verdict.broken) {
         println!("  BROKEN {broken}");
     }
-    for doubtful in verdict.doubtful.iter().take(5) {
+    for doubtful in some_of_each(&verdict.doubtful) {
         println!("  NOT JUDGED (busy machine) {doubtful}");
     }
     println!("  report: {}", folder.join("report.html").display());
