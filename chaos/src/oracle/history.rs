@@ -1,5 +1,7 @@
 //! What clients asked, when, of which node, and what they were told.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +70,18 @@ pub struct Operation {
     pub tries: u32,
 }
 
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.invoked.as_secs_f64(), self.completed.as_secs_f64());
+        let (action, outcome) = (&self.action, &self.outcome);
+        write!(
+            f,
+            "  {from:9.4} s to {to:9.4} s: {} {} by {} at {}, {} tries: {action:?}: {outcome:?}",
+            self.number, self.key, self.process, self.node, self.tries
+        )
+    }
+}
+
 /// What a node says, in the end, of what was done: number and revision of each write, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -85,6 +99,8 @@ pub struct History(Arc<Mutex<Kept>>);
 struct Kept {
     numbers: u64,
     operations: Vec<Operation>,
+    /// Asked, and not answered yet.
+    open: BTreeMap<u64, Operation>,
 }
 
 impl History {
@@ -99,9 +115,22 @@ impl History {
         kept.numbers
     }
 
+    /// Writes an operation down that is asked now: until it has ended, nobody knows its outcome.
+    pub fn begun(&self, operation: Operation) {
+        self.lock().open.insert(operation.number, operation);
+    }
+
     /// Writes an operation down that has ended.
     pub fn ended(&self, operation: Operation) {
-        self.lock().operations.push(operation);
+        let mut kept = self.lock();
+        kept.open.remove(&operation.number);
+        kept.operations.push(operation);
+    }
+
+    /// All that have ended so far, and those that are under way: another may have seen what they did already.
+    pub fn with_open(&self) -> Vec<Operation> {
+        let kept = self.lock();
+        kept.operations.iter().chain(kept.open.values()).cloned().collect()
     }
 
     /// All that have ended so far.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Action, Call, Model, Operation, Outcome, Register, RegisterStep, Seen, Verdict, calls_of, check};
+use super::{Action, Call, History, Model, Operation, Outcome, Register, RegisterStep, Seen, Verdict, calls_of, check};
 
 type Step = RegisterStep;
 
@@ -206,4 +206,36 @@ proptest! {
         let expected = brute_force(&calls, &mut Vec::new(), &Register::begin());
         prop_assert_eq!(check::<Register>(&calls) == Verdict::Linearizable, expected);
     }
+}
+
+#[test]
+fn a_write_that_is_under_way_when_the_run_ends_may_have_been_seen() {
+    let write = Operation {
+        number: 1,
+        process: 1,
+        node: String::new(),
+        key: "register 1".to_owned(),
+        action: Action::Write { expected: None },
+        invoked: Duration::from_millis(1),
+        completed: Duration::from_millis(1),
+        outcome: Outcome::Unknown("the run ended before the answer".to_owned()),
+        tries: 0,
+    };
+    let read = Operation {
+        number: 2,
+        process: 2,
+        action: Action::Read,
+        completed: Duration::from_millis(2),
+        outcome: Outcome::Read(Some(Seen { value: 1, revision: 7 })),
+        ..write.clone()
+    };
+    let history = History::default();
+    history.begun(write.clone());
+    history.ended(read.clone());
+    assert_eq!(history.operations(), std::slice::from_ref(&read));
+    assert_eq!(history.with_open(), [read.clone(), write.clone()]);
+    let calls = calls_of(&history.with_open());
+    assert_eq!(check::<Register>(&calls["register 1"]), Verdict::Linearizable);
+    history.ended(write.clone());
+    assert_eq!(history.with_open(), [read, write]);
 }

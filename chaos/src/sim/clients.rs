@@ -57,6 +57,18 @@ impl Client {
     async fn once(&mut self, key: u64, action: Action) {
         let number = self.history.number();
         let invoked = now();
+        let asked = Operation {
+            number,
+            process: self.process,
+            node: String::new(),
+            key: format!("register {key}"),
+            action,
+            invoked,
+            completed: invoked,
+            outcome: Outcome::Unknown("the run ended before the answer".to_owned()),
+            tries: 0,
+        };
+        self.history.begun(asked.clone());
         let (node, outcome, tries) = match action {
             Action::Read => self.read(key).await,
             Action::Write { expected } => self.write(number, key, expected).await,
@@ -68,15 +80,11 @@ impl Client {
             _ => {}
         }
         self.history.ended(Operation {
-            number,
-            process: self.process,
             node: format!("node {node}"),
-            key: format!("register {key}"),
-            action,
-            invoked,
             completed: now(),
             outcome,
             tries,
+            ..asked
         });
     }
 

@@ -1,6 +1,6 @@
 //! One simulated run: a safety phase with faults, then a liveness phase without. One seed derives all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -182,12 +182,21 @@ impl Run {
         if let Err(stopped) = self.phases().await {
             self.broken.push(Broken::new("run", stopped));
         }
-        let operations = self.history.operations();
+        let operations = self.history.with_open();
         self.broken.extend(linearizable::check(&operations));
         self.broken.extend(woken_leader::check(&operations));
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         self.broken.append(&mut watched.broken);
         if !self.broken.is_empty() {
+            if self.trace {
+                let shown: BTreeSet<u64> = self
+                    .broken
+                    .iter()
+                    .flat_map(|broken| broken.operations.clone())
+                    .collect();
+                let shown = operations.iter().filter(|one| shown.contains(&one.number));
+                shown.for_each(|operation| println!("{operation}"));
+            }
             return Err(self.broken);
         }
         let count = |of: fn(&Outcome) -> bool| operations.iter().filter(|one| of(&one.outcome)).count() as u64;

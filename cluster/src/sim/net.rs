@@ -3,16 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt, StreamExt};
 use openraft::AsyncRuntime;
+use tokio::sync::oneshot;
 
 use super::dice::Dice;
 use super::member::Member;
 use super::scoped::{Scope, Scoped};
-use crate::raft::{CallError, CoreError, Peer, PeerTransport, Rpc, SnapshotData};
+use crate::limits::{APPEND_MAX, APPENDS_UNDER_WAY_MAX};
+use crate::raft::{Appends, CallError, CoreError, Peer, PeerTransport, Replies, Rpc, SnapshotData};
 use crate::transport::limits::KEEP_ALIVE_MAX;
 
 /// How long the sending of a snapshot may take.
@@ -186,7 +191,7 @@ impl Link {
             let Some((member, scope)) = self.net.up(to) else {
                 return Err(CallError::Unreachable("it is down".to_owned()));
             };
-            let (done, answer) = tokio::sync::oneshot::channel();
+            let (done, answer) = oneshot::channel();
             let working = work(member);
             drop(scope.spawn(async move { drop(done.send(working.await)) }));
             let answer = answer
@@ -200,6 +205,37 @@ impl Link {
     }
 }
 
+/// Where an append stands in its conversation: `before` comes when the one before it has begun to be handled.
+struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    begun: oneshot::Sender<()>,
+}
+
+impl Link {
+    /// One append of a conversation: however long each is on its way, they are handled in order, and none after one
+    /// that did not arrive.
+    async fn append(self, to: u64, append: Bytes, turn: Turn) -> Result<Bytes, CallError> {
+        let work = |member: Arc<dyn Member>| {
+            let handled = async move {
+                if let Some(before) = turn.before {
+                    let reason = "the append before it did not arrive".to_owned();
+                    before.await.map_err(|_| CoreError::Message { reason })?;
+                }
+                let mut handling = member.handle(Rpc::Append, append);
+                let first = futures_util::poll!(&mut handling);
+                // Nobody waits where it was the last one.
+                let _ = turn.begun.send(());
+                match first {
+                    Poll::Ready(reply) => reply,
+                    Poll::Pending => handling.await,
+                }
+            };
+            handled.boxed()
+        };
+        self.ask(to, APPEND_MAX, work).await.and_then(broken)
+    }
+}
+
 fn broken<T>(answer: Result<T, CoreError>) -> Result<T, CallError> {
     answer.map_err(|error| CallError::Broken(error.to_string()))
 }
@@ -208,6 +244,24 @@ impl PeerTransport for Link {
     async fn call(&self, peer: &Peer, rpc: Rpc, body: Bytes, timeout: Duration) -> Result<Bytes, CallError> {
         let asked = self.ask(peer.id.0, timeout, |member| member.handle(rpc, body)).await;
         asked.and_then(broken)
+    }
+
+    fn appends(&self, peer: &Peer, appends: Appends, _timeout: Duration) -> Replies {
+        let (link, to) = (self.clone(), peer.id.0);
+        let mut last = None;
+        let asked = appends.map(move |append| {
+            let (begun, begins) = oneshot::channel();
+            let before = last.replace(begins);
+            link.clone().append(to, append, Turn { before, begun })
+        });
+        let until_error = |replies: Option<Replies>| async move {
+            let mut replies = replies?;
+            let reply = replies.next().await?;
+            let goes_on = reply.is_ok();
+            Some((reply, goes_on.then_some(replies)))
+        };
+        let replies = asked.buffered(APPENDS_UNDER_WAY_MAX).boxed();
+        unfold(Some(replies), until_error).boxed()
     }
 
     async fn send_snapshot(
