@@ -60,18 +60,17 @@ impl Sessions {
     /// Closes every session for a while after a host key was changed.
     #[cfg(feature = "planted")]
     fn drop_at_new_keys(&self, view: &View) {
-        static NEWEST: std::sync::Mutex<Option<(u64, Instant)>> = std::sync::Mutex::new(None);
+        static SEEN: std::sync::Mutex<(u64, Option<Instant>)> = std::sync::Mutex::new((0, None));
         if !crate::planted::is(crate::planted::Bug::DropAtNewKeys) {
             return;
         }
         let newest = view.host_keys.iter().map(|(_, key)| key.revision).max().unwrap_or(0);
-        let mut seen = NEWEST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (before, since) = *seen.get_or_insert((newest, Instant::now()));
-        if before < newest {
-            *seen = Some((newest, Instant::now()));
+        let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen.0 < newest {
+            // The first key is no change.
+            *seen = (newest, (seen.0 > 0).then(Instant::now));
         }
-        // The first key is no change.
-        let changed = before < newest || (since.elapsed().as_secs() < 2 && before > 20);
+        let changed = seen.1.is_some_and(|at| at.elapsed().as_secs() < 2);
         for session in self.registry.list().iter().filter(|_| changed) {
             session.close(CloseReason::Administrator);
         }
