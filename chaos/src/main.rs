@@ -9,6 +9,9 @@ use argosy_chaos::live::{self, Nemesis};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many breaks of one promise are printed; the report has all.
 const SHOWN_OF_EACH: usize = 3;
 

@@ -397,13 +397,15 @@ fn settled(world: &World, id: u64) -> Option<Settled> {
 /// The oracle's eye on the nodes.
 async fn watch(world: World, watched: Arc<Mutex<Watched>>) {
     loop {
+        let begun = watched.lock();
+        begun.unwrap_or_else(PoisonError::into_inner).leaders.begin_round();
         for id in world.ids() {
             let Some(sight) = world.sight(id) else { continue };
             let node = format!("node {id}");
             let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
             let watched = &mut *watched;
             if sight.leads {
-                watched.broken.extend(watched.leaders.seen(sight.term, &node));
+                watched.broken.extend(watched.leaders.seen(sight.term, id));
             }
             let hash = u128::from_be_bytes(sight.state_hash);
             watched.broken.extend(watched.states.seen(&node, sight.applied, hash));
