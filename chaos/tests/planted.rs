@@ -29,17 +29,16 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The faults that bring a bug out in simulation, and the invariants of which one must catch it.
+/// The faults that bring a bug out in simulation, and the invariants of which one must catch it; `run`: consensus
+/// itself panics, and the run ends.
 fn seek(bug: Bug) -> (&'static [Fault], &'static [&'static str]) {
     match bug {
         Bug::AnswerBeforeFsync => (
             &[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::SlowDisk],
             &["acknowledged"],
         ),
-        Bug::ForgetVote => (
-            &[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::Delay],
-            &["one-leader"],
-        ),
+        Bug::ForgetVote => (&[Fault::AllLosePower, Fault::LeaderLosesPower, Fault::Delay], &["run"]),
+        Bug::VotesTwice => (&[Fault::LeaderKilled], &["one-leader"]),
         Bug::ReadWithoutQuorum => (&Fault::ALL, &["linearizable"]),
         Bug::RetryAppliedTwice => (&[Fault::Loss, Fault::LeaderDeaf], &["applied-once"]),
         Bug::UnknownCalledFailed => (&[Fault::Loss, Fault::LeaderDeaf], &["never-called-failed"]),
@@ -206,5 +205,9 @@ fn the_readme_names_each_invariant_and_each_bug_with_what_catches_it() {
     assert_eq!(told, seen, "the table of bugs");
 
     let caught: BTreeSet<String> = seen.into_iter().map(|(_, guard)| guard).collect();
-    assert_eq!(caught, known, "an invariant that was never seen to fail proves nothing");
+    let never: Vec<_> = known.difference(&caught).collect();
+    assert!(
+        never.is_empty(),
+        "{never:?}: what was never seen to fail proves nothing"
+    );
 }

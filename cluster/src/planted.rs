@@ -26,12 +26,14 @@ pub enum Bug {
     WokenLeaderAnswers,
     /// A node stops when another one wants to lead.
     StopsAtAnElection,
+    /// Every vote is given, also where another node has it, and a newer leader is hardly heard.
+    VotesTwice,
 }
 
 #[cfg(feature = "planted")]
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AnswerBeforeFsync,
         Self::ForgetVote,
         Self::ReadWithoutQuorum,
@@ -42,6 +44,7 @@ impl Bug {
         Self::LogWaitsForStorage,
         Self::WokenLeaderAnswers,
         Self::StopsAtAnElection,
+        Self::VotesTwice,
     ];
 
     /// The word for it in commands and tables.
@@ -57,6 +60,7 @@ impl Bug {
             Self::LogWaitsForStorage => "log-waits-for-storage",
             Self::WokenLeaderAnswers => "woken-leader-answers",
             Self::StopsAtAnElection => "stops-at-an-election",
+            Self::VotesTwice => "votes-twice",
         }
     }
 }

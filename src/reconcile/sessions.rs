@@ -57,18 +57,22 @@ impl Sessions {
         }
     }
 
-    /// Closes every session when a host key was changed.
+    /// Closes every session for a while after a host key was changed.
     #[cfg(feature = "planted")]
     fn drop_at_new_keys(&self, view: &View) {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NEWEST: AtomicU64 = AtomicU64::new(u64::MAX);
+        static SEEN: std::sync::Mutex<(u64, Option<Instant>)> = std::sync::Mutex::new((0, None));
+        if !crate::planted::is(crate::planted::Bug::DropAtNewKeys) {
+            return;
+        }
         let newest = view.host_keys.iter().map(|(_, key)| key.revision).max().unwrap_or(0);
-        let planted = crate::planted::is(crate::planted::Bug::DropAtNewKeys);
-        if NEWEST.swap(newest, Ordering::Relaxed) < newest && planted {
-            let sessions = self.registry.list();
-            sessions
-                .iter()
-                .for_each(|session| session.close(CloseReason::Administrator));
+        let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen.0 < newest {
+            // The first key is no change.
+            *seen = (newest, (seen.0 > 0).then(Instant::now));
+        }
+        let changed = seen.1.is_some_and(|at| at.elapsed().as_secs() < 2);
+        for session in self.registry.list().iter().filter(|_| changed) {
+            session.close(CloseReason::Administrator);
         }
     }
 

@@ -14,7 +14,7 @@ const LEAVER: &str = "leaver";
 /// How slow the leaver's clients are, in Kbit/s: an upload outlives the change by far.
 const SLOW: &str = "400";
 /// How long is looked for the end of its sessions.
-const LOOK_MAX: Duration = Duration::from_secs(10);
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Disables an account with an open upload on each node; all nodes are reachable.
 ///

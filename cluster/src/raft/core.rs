@@ -200,20 +200,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         }
     }
 
-    /// What a leader that hears nobody would answer if the others did not matter.
-    #[cfg(feature = "planted")]
-    fn answer_alone(&self, envelope: &Bytes) -> Option<Answer> {
-        let metrics = self.metrics();
-        let forgotten = metrics.role == Role::Leader && !metrics.quorum;
-        if !planted::is(Bug::WokenLeaderAnswers) || !forgotten {
-            return None;
-        }
-        let Ok(Envelope::App(command)) = Envelope::decode(envelope) else {
-            return None;
-        };
-        super::replica::answer_alone::<M>(self.rows(), metrics.last_log + 1, &command)
-    }
-
     /// Why no change can be made now, if this node leads.
     fn refusal(&self) -> Option<String> {
         if self.standing().is_well() {
@@ -309,14 +295,11 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         let unreadable = |error: crate::CodecError| CoreError::Message {
             reason: error.to_string(),
         };
+        #[cfg(feature = "planted")]
+        if let Some(answer) = self.misbehave(rpc, &body) {
+            return answer;
+        }
         match rpc {
-            Rpc::Append | Rpc::Vote | Rpc::PreVote
-                if planted::is(Bug::WokenLeaderAnswers)
-                    && self.glance().role == Role::Leader
-                    && !planted::is_each(Bug::WokenLeaderAnswers, 10) =>
-            {
-                Err(CoreError::Message { reason: String::new() })
-            }
             Rpc::Append => {
                 self.check_format("append", &body)?;
                 let request = AppendV1::decode(&body).map_err(unreadable)?;
@@ -334,13 +317,6 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                     self.leader_was_heard();
                 }
                 Ok(reply.encode())
-            }
-            Rpc::Vote | Rpc::PreVote if planted::is(Bug::NeverVotesForOthers) && self.applied() > 100 => {
-                Err(CoreError::Message { reason: String::new() })
-            }
-            Rpc::Vote if planted::is(Bug::StopsAtAnElection) && self.applied() > 100 => {
-                self.inner.fatal.raise("another node wants to lead".to_owned());
-                Err(CoreError::Message { reason: String::new() })
             }
             Rpc::Vote => {
                 let request = VoteAskV1::decode(&body).map_err(unreadable)?;

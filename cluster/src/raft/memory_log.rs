@@ -163,6 +163,9 @@ impl MemoryLog {
         drop(TypeConfig::<RT>::spawn(async move {
             let sync_takes = log.lock().sync_takes;
             TypeConfig::<RT>::sleep(sync_takes).await;
+            if planted::is(Bug::AnswerBeforeFsync) {
+                TypeConfig::<RT>::sleep(Duration::from_millis(200)).await;
+            }
             log.stalled.until(|stalled| stalled == 0).await;
             if planted::is(Bug::LogWaitsForStorage) {
                 log.storage_stalled.until(|stalled| stalled == 0).await;

@@ -29,6 +29,8 @@ mod members;
 pub mod memory_log;
 mod mend;
 mod metrics;
+#[cfg(feature = "planted")]
+mod misbehave;
 mod network;
 mod pipeline;
 mod replica;
