@@ -7,10 +7,10 @@ use std::time::Duration;
 use argosy_cluster::sim::Dice;
 
 use super::cluster::{ACCOUNT, Cluster, Plan};
-use super::eye::{self, Watched};
+use super::eye::{self, Machine, Watched};
 use super::files::Files;
 use super::judge::Scene;
-use super::limits::{REVOKED_MAX, STALL_MAX};
+use super::limits::REVOKED_MAX;
 use super::listeners::{self, Took};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
@@ -75,8 +75,8 @@ pub struct Verdict {
     pub broken: Vec<Broken>,
     /// What took too long while the machine itself stood still: not judged.
     pub doubtful: Vec<Broken>,
-    /// The longest time for which this machine did not let the harness run.
-    pub stalled: Duration,
+    /// What the machine let the run have.
+    pub machine: Machine,
     /// How long it took.
     pub lasted: Duration,
 }
@@ -96,8 +96,8 @@ impl Verdict {
         let worst = gaps.last().copied().unwrap_or_default().as_secs_f64();
         format!(
             "  {} operations, {} writes acknowledged, {} unknown, {} refused; {} uploads acknowledged, {} failed; {} \
-             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; the machine stood still for up to \
-             {:.2} s; {} promises broken, {} not judged",
+             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; the machine \
+             stood still for up to {:.2} s, and other work had up to {} % of it; {} promises broken, {} not judged",
             self.operations.len(),
             count(|outcome| matches!(outcome, Outcome::Written { .. })),
             count(|outcome| matches!(outcome, Outcome::Unknown(_))),
@@ -107,7 +107,8 @@ impl Verdict {
             self.logins.0,
             self.logins.1,
             self.struck.len(),
-            self.stalled.as_secs_f64(),
+            self.machine.stalled.as_secs_f64(),
+            self.machine.others,
             self.broken.len(),
             self.doubtful.len(),
         )
@@ -131,7 +132,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let files = Files::new(addresses, asked.folder.clone(), cluster.key_file());
     let desk = Desk::new(apis);
     let watched = Mutex::new(Watched::default());
-    let stalled = Mutex::new(Duration::ZERO);
+    let machine = Mutex::new(Machine::default());
     let home = asked.folder.join("files").join(ACCOUNT);
     let before = level::used(&cluster);
     let mut verdict = Verdict::default();
@@ -146,7 +147,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
         scope.spawn(|| files.come_in(desk));
         scope.spawn(|| files.look(desk, &home));
         scope.spawn(|| eye::watch(&cluster, desk, asked.nemesis.pauses(), &watched));
-        scope.spawn(|| eye::feel(desk, &stalled));
+        scope.spawn(|| eye::feel(&cluster, desk, &machine));
         let faults = strike(asked, &cluster, desk, files);
         desk.over.store(true, std::sync::atomic::Ordering::Relaxed);
         faults
@@ -176,8 +177,8 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let mut watched = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdict.broken.append(&mut watched.broken);
     verdict.leaders = watched.led;
-    verdict.stalled = stalled.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if verdict.stalled > STALL_MAX {
+    verdict.machine = machine.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !verdict.machine.is_quiet() {
         let timed = ["back-again", "logins-go-on", "revoked"];
         let all = std::mem::take(&mut verdict.broken).into_iter();
         (verdict.doubtful, verdict.broken) = all.partition(|broken| timed.contains(&broken.invariant));
