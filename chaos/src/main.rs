@@ -4,9 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use argosy_chaos::invariants::Broken;
 use argosy_chaos::live::{self, Nemesis};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many breaks of one promise are printed; the report has all.
+const SHOWN_OF_EACH: usize = 3;
 
 /// Breaks a cluster on purpose and judges what it promised.
 #[derive(Parser)]
@@ -137,6 +144,18 @@ fn run_live(asked: &Live) -> ExitCode {
     verdict
 }
 
+/// The first of each invariant: one bug breaks a promise many times, and may break several.
+fn some_of_each(broken: &[Broken]) -> Vec<&Broken> {
+    let mut shown: Vec<&Broken> = Vec::new();
+    for one in broken {
+        let same = shown.iter().filter(|other| other.invariant == one.invariant);
+        if same.count() < SHOWN_OF_EACH {
+            shown.push(one);
+        }
+    }
+    shown
+}
+
 /// Runs one; true where every promise was kept.
 fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
@@ -160,10 +179,10 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
         folder: absolute(&folder)?,
     })?;
     println!("{}", verdict.summary());
-    for broken in verdict.broken.iter().take(10) {
+    for broken in some_of_each(&verdict.broken) {
         println!("  BROKEN {broken}");
     }
-    for doubtful in verdict.doubtful.iter().take(5) {
+    for doubtful in some_of_each(&verdict.doubtful) {
         println!("  NOT JUDGED (busy machine) {doubtful}");
     }
     println!("  report: {}", folder.join("report.html").display());

@@ -16,6 +16,7 @@ pub mod revoked;
 pub mod same_state;
 pub mod undisturbed;
 pub mod whole_files;
+pub mod woken_leader;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,4 +68,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("same-state", same_state::PROMISE),
     ("undisturbed", undisturbed::PROMISE),
     ("whole-files", whole_files::PROMISE),
+    ("woken-leader", woken_leader::PROMISE),
 ];

@@ -104,6 +104,8 @@ fn ticks_of(stat: &str) -> u64 {
 /// The oracle's eye on the nodes; `pauses`: the run itself stops some.
 pub fn watch(cluster: &Cluster, desk: &Desk, pauses: bool, watched: &Mutex<Watched>) {
     while !desk.is_over() {
+        let begun = watched.lock();
+        begun.unwrap_or_else(PoisonError::into_inner).leaders.begin_round();
         for (at, node) in cluster.nodes.iter().enumerate() {
             if !pauses && node.is_stopped() {
                 let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +119,7 @@ pub fn watch(cluster: &Cluster, desk: &Desk, pauses: bool, watched: &Mutex<Watch
                 if term > watched.leaders.newest() {
                     watched.led.push((desk.begun.elapsed(), at));
                 }
-                watched.broken.extend(watched.leaders.seen(term, &node.name));
+                watched.broken.extend(watched.leaders.seen(term, at as u64 + 1));
             }
             let hash = status["state_hash"]
                 .as_str()

@@ -12,8 +12,11 @@ use super::files::{Files, Shown, whole};
 use super::level;
 use super::limits::SETTLE_MAX;
 use super::load::Desk;
+use super::records;
 use super::run::{Asked, Verdict};
-use crate::invariants::{Broken, back_again, back_at_level, linearizable, logins_go_on, undisturbed, whole_files};
+use crate::invariants::{
+    Broken, back_again, back_at_level, linearizable, logins_go_on, undisturbed, whole_files, woken_leader,
+};
 use crate::oracle::Action;
 
 /// What is judged.
@@ -59,12 +62,17 @@ impl Scene<'_> {
                 self.desk.once(100 + at as u64, at, &key, Action::Read, &mut dice);
             }
         }
+        match records::judge(self.desk) {
+            Ok(broken) => verdict.broken.extend(broken),
+            Err(error) => verdict.broken.push(Broken::new("back-again", error)),
+        }
     }
 
     /// Puts all of it before the invariants.
     pub fn judge(&self, verdict: &mut Verdict) {
         verdict.operations = self.desk.history.operations();
         verdict.broken.extend(linearizable::check(&verdict.operations));
+        verdict.broken.extend(woken_leader::check(&verdict.operations));
         verdict.broken.extend(back_again::check(&verdict.back));
         let shown = self.files.shown();
         self.judge_files(&shown, verdict);

@@ -14,6 +14,12 @@ pub const START_MAX: Duration = Duration::from_secs(40);
 pub const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 /// How long a connection may take.
 pub const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How many changes of a node's history are read at once.
+pub const HISTORY_PAGE: u64 = 1_000;
+/// How many pages a history may have: the product keeps 10,000 changes.
+pub const HISTORY_PAGES_MAX: u64 = 100;
+/// How long a page may take.
+pub const PAGE_MAX: Duration = Duration::from_secs(10);
 /// How often a write is asked, with one request id.
 pub const TRIES_MAX: u32 = 4;
 /// How many operations a register gets before the next is used.
