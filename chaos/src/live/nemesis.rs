@@ -250,7 +250,7 @@ fn links(nemesis: Nemesis, cluster: &Cluster, dice: &mut Dice) -> Result<Begun, 
     let count = cluster.nodes.len();
     let trouble = match nemesis {
         Nemesis::Loss => Trouble::Loss(2 + dice.below(10)),
-        Nemesis::SlowLinks => Trouble::Slow((30 + dice.below(170)) * 1024),
+        Nemesis::SlowLinks => Trouble::Slow((6 + dice.below(30)) * 1024),
         _ => Trouble::Cut,
     };
     for one in 0..count {
