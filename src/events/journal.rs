@@ -57,6 +57,8 @@ struct Open {
     begun: UnixMillis,
     next: u64,
     unsynced: bool,
+    /// The last event could not be written.
+    failing: bool,
 }
 
 impl Journal {
@@ -72,14 +74,15 @@ impl Journal {
             None => 1,
         };
         let begun = clock.now();
-        let file = begin(folder, next).map_err(fail)?;
+        let (file, bytes) = begin(folder, next).map_err(fail)?;
         let open = Open {
             folder: folder.to_owned(),
             file,
-            bytes: 0,
+            bytes,
             begun,
             next,
             unsynced: false,
+            failing: false,
         };
         let inner = Arc::new(Inner {
             clock,
@@ -107,16 +110,26 @@ impl Journal {
         Ok(Self { inner })
     }
 
-    /// Writes one event. A journal that cannot be written is logged and counted; the operation goes on.
+    /// Writes one event. A journal that cannot be written is counted, and logged once until it can be again; the
+    /// operation goes on.
     pub fn record(&self, event: Event) {
         self.inner.tally.count(&event);
         let now = self.inner.clock.now();
         let mut guard = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = guard.as_mut() else { return };
         let bytes = render(&self.inner.node, open.next, now, &event);
-        if let Err(error) = open.append(&bytes, now) {
-            self.inner.tally.journal_failed();
-            tracing::error!(folder = %open.folder.display(), %error, "an event could not be written to the journal");
+        let written = open.append(&bytes, now);
+        let was_failing = std::mem::replace(&mut open.failing, written.is_err());
+        let folder = open.folder.display();
+        match written {
+            Ok(()) if was_failing => tracing::info!(%folder, "events are written to the journal again"),
+            Ok(()) => {}
+            Err(error) => {
+                self.inner.tally.journal_failed();
+                if !was_failing {
+                    tracing::error!(%folder, %error, "events cannot be written to the journal, this one and until told");
+                }
+            }
         }
     }
 
@@ -159,15 +172,18 @@ impl Open {
             && (self.bytes >= limits::FILE_BYTES_MAX || u128::from(age) >= limits::FILE_AGE_MAX.as_millis())
         {
             self.file.sync_data()?;
-            self.file = begin(&self.folder, self.next)?;
-            self.bytes = 0;
+            (self.file, self.bytes) = begin(&self.folder, self.next)?;
             self.begun = now;
             let kept = files(&self.folder)?;
             for old in kept.iter().rev().skip(limits::FILES_MAX) {
                 std::fs::remove_file(old)?;
             }
         }
-        self.file.write_all(bytes)?;
+        if let Err(error) = self.file.write_all(bytes) {
+            // A full disk takes a part of a line: the next one must not stand behind it.
+            self.file.set_len(self.bytes)?;
+            return Err(error);
+        }
         self.bytes += bytes.len() as u64;
         self.next += 1;
         self.unsynced = true;
@@ -200,12 +216,20 @@ fn local_time(at: UnixMillis) -> String {
     }
 }
 
-/// Files are named by the number of their first event, so that their order is their names'.
-fn begin(folder: &Path, first: u64) -> std::io::Result<File> {
+/// Files are named by the number of their first event, so that their order is their names'. Gives the length too: a
+/// file of that name may be there, with a part of the line that is written anew now.
+fn begin(folder: &Path, first: u64) -> std::io::Result<(File, u64)> {
     let path = folder.join(format!("events-{first:020}.jsonl"));
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let file = OpenOptions::new().create(true).append(true).open(&path)?;
     File::open(folder)?.sync_all()?;
-    Ok(file)
+    let mut bytes = file.metadata()?.len();
+    if bytes > 0 {
+        let lines = std::fs::read(&path)?;
+        let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        bytes = whole as u64;
+        file.set_len(bytes)?;
+    }
+    Ok((file, bytes))
 }
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -288,6 +312,47 @@ mod tests {
             3,
             "a restart and a day each begin a file"
         );
+    }
+
+    #[test]
+    fn a_part_of_the_first_line_is_gone_when_its_file_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), "n", Clock::system()).unwrap();
+        drop(journal);
+        let only = files(folder.path()).unwrap().pop().unwrap();
+        std::fs::write(&only, b"{\"id\":\"n-1\",\"ti").unwrap();
+        let journal = Journal::open(folder.path(), "n", Clock::system()).unwrap();
+        journal.record(Event::NodeStarted { version: "1" });
+        let text = std::fs::read_to_string(only).unwrap();
+        assert_eq!((text.lines().count(), lines(folder.path()).len()), (1, 1), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_no_part_of_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16k", "argosy-test"])
+            .arg(folder.path())
+            .status();
+        assert!(
+            mounted.unwrap().success(),
+            "this test mounts a tmpfs and so runs as root"
+        );
+        let journal = Journal::open(folder.path(), "n", Clock::system()).unwrap();
+        for _ in 0..500 {
+            journal.record(Event::NodeStarted { version: "1" });
+        }
+        let only = files(folder.path()).unwrap().pop().unwrap();
+        let text = std::fs::read_to_string(only).unwrap();
+        let whole = lines(folder.path()).len();
+        drop(journal);
+        let unmounted = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(folder.path())
+            .status();
+        assert!(unmounted.unwrap().success());
+        assert!((10..500).contains(&whole), "{whole} lines fitted");
+        assert!(text.ends_with('\n') && text.lines().count() == whole, "{text}");
     }
 
     #[test]

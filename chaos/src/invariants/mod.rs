@@ -12,6 +12,7 @@ pub mod logins_go_on;
 pub mod never_called_failed;
 pub mod no_needless_election;
 pub mod one_leader;
+pub mod recorded;
 pub mod revoked;
 pub mod same_state;
 pub mod undisturbed;
@@ -64,6 +65,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("never-called-failed", never_called_failed::PROMISE),
     ("no-needless-election", no_needless_election::PROMISE),
     ("one-leader", one_leader::PROMISE),
+    ("recorded", recorded::PROMISE),
     ("revoked", revoked::PROMISE),
     ("same-state", same_state::PROMISE),
     ("undisturbed", undisturbed::PROMISE),

@@ -41,7 +41,7 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Where everything is.
     pub folder: PathBuf,
-    /// The nodes' own file systems, and last the storage's, where they are to be filled.
+    /// The storage's file system and then each node's, where they are to be filled.
     pub disks: Vec<Disk>,
     program: PathBuf,
     token: String,
@@ -134,11 +134,12 @@ impl Cluster {
         };
         let root = folder.join("files");
         std::fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", folder.display()))?;
-        for at in 0..plan.nodes {
-            cluster.add_node(at, plan.disks)?;
-        }
+        // Mounted before any node starts: what is mounted later is not seen in a namespace that is there already.
         if plan.disks {
             cluster.disks.push(Disk::new(&root, STORAGE_DISK_BYTES)?);
+        }
+        for at in 0..plan.nodes {
+            cluster.add_node(at, plan.disks)?;
         }
         cluster.put("/api/v1/storage/files", &json!({"root": root, "reserve_bytes": 0}))?;
         cluster.key()?;

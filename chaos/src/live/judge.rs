@@ -15,7 +15,7 @@ use super::load::Desk;
 use super::records;
 use super::run::{Asked, Verdict};
 use crate::invariants::{
-    Broken, back_again, back_at_level, linearizable, logins_go_on, undisturbed, whole_files, woken_leader,
+    Broken, back_again, back_at_level, linearizable, logins_go_on, recorded, undisturbed, whole_files, woken_leader,
 };
 use crate::oracle::Action;
 
@@ -87,6 +87,8 @@ impl Scene<'_> {
                 let what = format!("{} panicked: {line}", node.name);
                 verdict.broken.push(Broken::new("goes-on", what));
             }
+            let journal = level::journal(&node.data);
+            verdict.broken.extend(recorded::check(&node.name, &journal));
         }
     }
 

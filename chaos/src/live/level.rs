@@ -1,4 +1,4 @@
-//! What nodes and the storage use: memory, handles, disk. Measured where no load runs.
+//! What nodes and the storage use and keep: memory, handles, disk, journals. Measured where no load runs.
 //!
 //! How much is too much is left to the invariant.
 
@@ -73,6 +73,30 @@ fn is_log(within: &Path) -> bool {
 fn is_unfinished(within: &Path) -> bool {
     let end = within.extension().and_then(|end| end.to_str());
     end.is_some_and(|end| UNFINISHED.contains(&end))
+}
+
+/// The lines of a node's journal, as `recorded` judges them.
+pub fn journal(data: &Path) -> Vec<(Option<u64>, bool)> {
+    let entries = std::fs::read_dir(data.join("events")).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        let text = std::fs::read(&file).unwrap_or_default();
+        let mut lines = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .peekable();
+        while let Some(line) = lines.next() {
+            found.push((number_of(line), lines.peek().is_none()));
+        }
+    }
+    found
+}
+
+fn number_of(line: &[u8]) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    value["id"].as_str()?.rsplit('-').next()?.parse().ok()
 }
 
 /// What the storage keeps besides finished files. So many uploads `failed`.

@@ -61,3 +61,7 @@ pub const PROBE_EVERY: Duration = Duration::from_millis(100);
 pub const LEADER_MAX: Duration = Duration::from_secs(5);
 /// How long a node's status may take: a node asks members that don't answer for 2 s.
 pub const STATUS_MAX: Duration = Duration::from_secs(3);
+/// Of a hundred parts of the processors, so many may other work have, or promises about time are not judged.
+pub const OTHERS_MAX: u64 = 25;
+/// Over so many seconds what others had is measured.
+pub const OTHERS_SECONDS: usize = 5;

@@ -14,6 +14,11 @@ use super::limits::TRACED_MAX;
 use super::net::{Trouble, apart};
 use crate::invariants::Broken;
 
+/// System calls that read.
+const READS: &str = "read,pread64,readv,preadv";
+/// System calls that write.
+const WRITES: &str = "write,pwrite64,writev,pwritev";
+
 /// A fault of a real cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Nemesis {
@@ -45,7 +50,7 @@ pub enum Nemesis {
     RollingRestart,
     /// The leader's next fsyncs fail.
     FailedFsync,
-    /// Some node's writes to its log, or its reads of it, fail.
+    /// Some node's writes to its log fail, or it starts and cannot read its log.
     Eio,
     /// Some node's data folder, or the storage, is full to the last block.
     FullDisk,
@@ -245,7 +250,7 @@ fn links(nemesis: Nemesis, cluster: &Cluster, dice: &mut Dice) -> Result<Begun, 
     let count = cluster.nodes.len();
     let trouble = match nemesis {
         Nemesis::Loss => Trouble::Loss(2 + dice.below(10)),
-        Nemesis::SlowLinks => Trouble::Slow((30 + dice.below(170)) * 1024),
+        Nemesis::SlowLinks => Trouble::Slow((6 + dice.below(30)) * 1024),
         _ => Trouble::Cut,
     };
     for one in 0..count {
@@ -290,10 +295,10 @@ fn clock_jump(cluster: &Cluster, at: usize, dice: &mut Dice) -> Result<Begun, St
     })
 }
 
-/// The last disk is the storage's. A node on a full disk serves; now and then it is also started there.
+/// The first disk is the storage's. A node on a full disk serves; now and then it is also started there.
 fn full_disk(cluster: &Cluster, any: usize, dice: &mut Dice) -> Result<Begun, String> {
     let storage = dice.below(3) == 0;
-    let disk = if storage { cluster.nodes.len() } else { any };
+    let disk = if storage { 0 } else { any + 1 };
     let full = cluster.disks.get(disk).ok_or("the nodes have no disks of their own")?;
     full.fill()?;
     let mut begun = Begun {
@@ -328,6 +333,7 @@ fn other_than(cluster: &Cluster, at: usize, dice: &mut Dice) -> usize {
     (at + step) % count
 }
 
+/// Writes of the log fail under a running node, or a node starts that cannot read its log.
 fn eio(cluster: &Cluster, at: usize, dice: &mut Dice) -> Result<Begun, String> {
     let log = cluster.nodes[at].data.join("cluster/log");
     let told = |error: std::io::Error| format!("{}: {error}", log.display());
@@ -338,18 +344,28 @@ fn eio(cluster: &Cluster, at: usize, dice: &mut Dice) -> Result<Begun, String> {
             words.extend(["-P".to_owned(), path.display().to_string()]);
         }
     }
-    let calls = match dice.below(3) {
-        0 => "read,pread64,readv,preadv",
-        _ => "write,pwrite64,writev,pwritev",
-    };
+    let reads = dice.below(2) == 0;
+    let calls = if reads { READS } else { WRITES };
     words.extend(["-e".to_owned(), format!("trace={calls}")]);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Ok(Begun {
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let failing = format!("inject={calls}:error=EIO");
+    let mut begun = Begun {
         struck: vec![at],
         down: vec![at],
         may_end: vec![at],
-        undo: vec![Undo::Tracer(inject(cluster, at, &words, calls)?)],
-    })
+        undo: Vec::new(),
+    };
+    if reads {
+        // The tracer is its grandchild, so that the node's process is still the one that was started.
+        words.splice(0..0, ["strace", "-D", "-f", "-qq", "-o", "/dev/null"]);
+        words.extend(["-e", &failing]);
+        cluster.nodes[at].kill();
+        cluster.spawn(at, &words)?;
+        begun.undo = vec![Undo::Restart(at)];
+    } else {
+        begun.undo = vec![Undo::Tracer(inject(cluster, at, &words, calls)?)];
+    }
+    Ok(begun)
 }
 
 /// From now on these calls of the node fail with EIO, as far as `traced` names them.

@@ -1,16 +1,16 @@
 //! One run against a real cluster: load, a nemesis again and again, then everything well again, then the verdict.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use argosy_cluster::sim::Dice;
 
 use super::cluster::{ACCOUNT, Cluster, Plan};
-use super::eye::{self, Watched};
+use super::eye::{self, Machine, Watched};
 use super::files::Files;
 use super::judge::Scene;
-use super::limits::{REVOKED_MAX, STALL_MAX};
+use super::limits::REVOKED_MAX;
 use super::listeners::{self, Took};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
@@ -75,8 +75,8 @@ pub struct Verdict {
     pub broken: Vec<Broken>,
     /// What took too long while the machine itself stood still: not judged.
     pub doubtful: Vec<Broken>,
-    /// The longest time for which this machine did not let the harness run.
-    pub stalled: Duration,
+    /// What the machine let the run have.
+    pub machine: Machine,
     /// How long it took.
     pub lasted: Duration,
 }
@@ -96,8 +96,8 @@ impl Verdict {
         let worst = gaps.last().copied().unwrap_or_default().as_secs_f64();
         format!(
             "  {} operations, {} writes acknowledged, {} unknown, {} refused; {} uploads acknowledged, {} failed; {} \
-             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; the machine stood still for up to \
-             {:.2} s; {} promises broken, {} not judged",
+             logins, {} failed; {} faults, longest write gap {half:.2} s median, {worst:.2} s worst; the machine \
+             stood still for up to {:.2} s, and other work had up to {} % of it; {} promises broken, {} not judged",
             self.operations.len(),
             count(|outcome| matches!(outcome, Outcome::Written { .. })),
             count(|outcome| matches!(outcome, Outcome::Unknown(_))),
@@ -107,7 +107,8 @@ impl Verdict {
             self.logins.0,
             self.logins.1,
             self.struck.len(),
-            self.stalled.as_secs_f64(),
+            self.machine.stalled.as_secs_f64(),
+            self.machine.others,
             self.broken.len(),
             self.doubtful.len(),
         )
@@ -130,27 +131,10 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let addresses = (0..asked.nodes).map(|at| cluster.net.address(at)).collect();
     let files = Files::new(addresses, asked.folder.clone(), cluster.key_file());
     let desk = Desk::new(apis);
-    let watched = Mutex::new(Watched::default());
-    let stalled = Mutex::new(Duration::ZERO);
     let home = asked.folder.join("files").join(ACCOUNT);
     let before = level::used(&cluster);
     let mut verdict = Verdict::default();
-    let faults = std::thread::scope(|scope| {
-        let (desk, files) = (&desk, &files);
-        for process in 0..6 {
-            scope.spawn(move || desk.administer(process, asked.seed));
-        }
-        for process in 1..=2 {
-            scope.spawn(move || files.transfer(desk, process, asked.seed));
-        }
-        scope.spawn(|| files.come_in(desk));
-        scope.spawn(|| files.look(desk, &home));
-        scope.spawn(|| eye::watch(&cluster, desk, asked.nemesis.pauses(), &watched));
-        scope.spawn(|| eye::feel(desk, &stalled));
-        let faults = strike(asked, &cluster, desk, files);
-        desk.over.store(true, std::sync::atomic::Ordering::Relaxed);
-        faults
-    });
+    let (faults, mut watched) = under_load(asked, &cluster, (&desk, &files), &home, &mut verdict);
     let faults = faults?;
     (verdict.struck, verdict.back) = (faults.struck, faults.back);
     verdict.broken.extend(faults.ended);
@@ -173,11 +157,9 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     verdict.broken.extend(revoked::check(&verdict.sessions, REVOKED_MAX));
     std::thread::sleep(Duration::from_secs(2));
     scene.judge(&mut verdict);
-    let mut watched = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdict.broken.append(&mut watched.broken);
     verdict.leaders = watched.led;
-    verdict.stalled = stalled.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if verdict.stalled > STALL_MAX {
+    if !verdict.machine.is_quiet() {
         let timed = ["back-again", "logins-go-on", "revoked"];
         let all = std::mem::take(&mut verdict.broken).into_iter();
         (verdict.doubtful, verdict.broken) = all.partition(|broken| timed.contains(&broken.invariant));
@@ -192,6 +174,35 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     verdict.lasted = desk.begun.elapsed();
     report::write(asked, &verdict)?;
     Ok(verdict)
+}
+
+/// All load, the oracle's eye, and the faults, until the last one is over.
+fn under_load(
+    asked: &Asked,
+    cluster: &Cluster,
+    (desk, files): (&Desk, &Files),
+    home: &Path,
+    verdict: &mut Verdict,
+) -> (Result<Faults, String>, Watched) {
+    let watched = Mutex::new(Watched::default());
+    let machine = Mutex::new(Machine::default());
+    let faults = std::thread::scope(|scope| {
+        for process in 0..6 {
+            scope.spawn(move || desk.administer(process, asked.seed));
+        }
+        for process in 1..=2 {
+            scope.spawn(move || files.transfer(desk, process, asked.seed));
+        }
+        scope.spawn(|| files.come_in(desk));
+        scope.spawn(|| files.look(desk, home));
+        scope.spawn(|| eye::watch(cluster, desk, asked.nemesis.pauses(), &watched));
+        scope.spawn(|| eye::feel(cluster, desk, &machine));
+        let faults = strike(asked, cluster, desk, files);
+        desk.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        faults
+    });
+    verdict.machine = machine.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (faults, watched.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What was done, and what came of it at once.

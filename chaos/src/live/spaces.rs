@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use super::net::{Trouble, run};
 
-/// How much a slow link lets through at once before it counts, in bytes: two full packets of a virtual link.
-const SLOW_BURST_BYTES: u64 = 128 * 1024;
+/// How much a slow link lets through at once before it counts, in bytes.
+const SLOW_BURST_BYTES: u64 = 32 * 1024;
 
 /// The namespaces of a run; taken down when dropped.
 pub struct Spaces {
