@@ -7,6 +7,7 @@ pub mod limits;
 mod load;
 mod nemesis;
 mod net;
+pub mod power;
 mod report;
 mod revoke;
 mod run;
