@@ -61,6 +61,11 @@ pub(super) struct Counts {
 }
 
 impl Core {
+    /// Whether an acknowledged end means that the disk has it.
+    pub(super) fn is_strict(&self) -> bool {
+        self.place.storage.spec.durability == Durability::Strict
+    }
+
     /// Whether the file lies on a file system that is nothing but memory.
     pub(super) fn in_memory(&self) -> bool {
         *self.counts.in_memory.get_or_init(|| local::is_in_memory(&*self.fd))
@@ -398,8 +403,7 @@ impl Core {
             return staged.commit(&self.asker);
         }
         self.judge(self.writes.as_ref())?;
-        let strict = self.place.storage.spec.durability == Durability::Strict;
-        if strict && self.counts.written.load(Ordering::Relaxed) > 0 {
+        if self.is_strict() && self.counts.written.load(Ordering::Relaxed) > 0 {
             self.sync()?;
         }
         Ok(())

@@ -63,6 +63,8 @@ pub const CLEAN_MAX: usize = 1_000_000;
 pub const WRITES_WAITING_MAX: usize = 4096;
 /// Writes that one turn on the pool does for one file before it queues again behind the other files.
 pub const WRITES_PER_TURN_MAX: usize = 64;
+/// Bytes of a strict upload after which the kernel is asked to begin to store them.
+pub const STORE_AHEAD_BYTES: u64 = 8 * 1024 * 1024;
 /// The part of a second's bytes that may pass at once where a rate is set, in hundredths.
 pub const BURST_PERCENT: u64 = 25;
 /// How often one who waits for its turn looks whether the rate has changed.

@@ -4,18 +4,25 @@
 //! is memory, and its packets reach the disk in the order in which they came. What a write does is left to `file`.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use rustix::fs::Advice;
 use tokio::sync::oneshot;
 
 use super::VfsError;
 use super::file::Core;
-use super::limits::{WRITES_PER_TURN_MAX, WRITES_WAITING_MAX};
+use super::limits::{STORE_AHEAD_BYTES, WRITES_PER_TURN_MAX, WRITES_WAITING_MAX};
 
 /// The writes that wait.
 #[derive(Default)]
-pub(super) struct Writes(Mutex<Waiting>);
+pub(super) struct Writes {
+    waiting: Mutex<Waiting>,
+    /// The storage has begun to take what stands before this offset.
+    begun_before: AtomicU64,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -32,7 +39,7 @@ struct Write {
 
 impl Writes {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does one write of `core`, after those that wait.
@@ -100,6 +107,8 @@ impl Writes {
                 return;
             };
             let result = core.write(offset, &chunk);
+            core.queued
+                .begin_to_store(core, offset.saturating_add(chunk.len() as u64));
             if !core.queued.more() {
                 guard.core = None;
             }
@@ -109,6 +118,19 @@ impl Writes {
         if let Some(core) = guard.core.take() {
             Self::submit(core);
         }
+    }
+
+    /// Has the kernel begin to write what is in its memory, so that the fsync at the end has little left to wait for.
+    /// `DontNeed` does that and waits for nothing; it forgets only what is on the disk already.
+    fn begin_to_store(&self, core: &Core, end: u64) {
+        let begun_before = self.begun_before.load(Ordering::Relaxed);
+        let length = NonZeroU64::new(end.saturating_sub(begun_before));
+        if length.is_none_or(|length| length.get() < STORE_AHEAD_BYTES) || !core.is_strict() {
+            return;
+        }
+        self.begun_before.store(end, Ordering::Relaxed);
+        // Advice: where the file system does not take it, the fsync does all.
+        let _ = rustix::fs::fadvise(&*core.fd, begun_before, length, Advice::DontNeed);
     }
 
     /// Whether another write waits for this turn; if not, the turn has ended.
