@@ -42,6 +42,11 @@ impl Loss {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::All, Self::Behind, Self::Writes, Self::Sectors];
 
+    /// One after the other.
+    pub fn of_turn(turn: u64) -> Self {
+        Self::ALL[usize::try_from(turn % 4).unwrap_or(0)]
+    }
+
     /// In a word.
     pub fn name(self) -> &'static str {
         match self {

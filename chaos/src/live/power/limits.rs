@@ -24,9 +24,9 @@ pub const LOOKS_MAX: usize = 8;
 /// How many names are read back in one login.
 pub const NAMES_PER_LOGIN: usize = 25;
 /// The shortest load before a cut, in milliseconds.
-pub const LOAD_MS_MIN: u64 = 4_000;
+pub const LOAD_MS_MIN: u64 = 6_000;
 /// By how much longer it is at most, in milliseconds.
-pub const LOAD_MS_SPREAD: u64 = 12_000;
+pub const LOAD_MS_SPREAD: u64 = 20_000;
 /// A cut while the node starts comes up to so many milliseconds after power on.
 pub const STARTING_MS_SPREAD: u64 = 14_000;
 /// A disk that forgets what was flushed keeps what is older than this.
@@ -35,3 +35,7 @@ pub const FORGETS: Duration = Duration::from_millis(1_500);
 pub const HISTORY_PAGE: usize = 500;
 /// How many pages of the history are read.
 pub const HISTORY_PAGES_MAX: usize = 40;
+/// How many uploads a partner does in one login.
+pub const UPLOADS_PER_LOGIN: usize = 6;
+/// The largest of the small uploads, in bytes.
+pub const SMALL_BYTES_MAX: u64 = 96 * 1024;

@@ -5,6 +5,7 @@
 //!
 //! * `disk`, `nbd`: the disk, and how QEMU reaches it.
 //! * `guest`, `machine`: what is started, and how.
+//! * `bench`, `partner`: the cluster on the machines, and who uploads.
 //! * `run`, `look`: load and cuts, and what is judged after each.
 //! * `report`: for a person to read.
 
@@ -15,6 +16,7 @@ mod limits;
 mod look;
 mod machine;
 mod nbd;
+mod partner;
 mod report;
 mod run;
 

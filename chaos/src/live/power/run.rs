@@ -11,7 +11,7 @@ use super::disk::{Loss, Lost};
 use super::limits::{LOAD_MS_MIN, LOAD_MS_SPREAD, STARTING_MS_SPREAD};
 use super::look::{self, Looked};
 use super::machine::{Machine, Make};
-use super::report;
+use super::{partner, report};
 use crate::invariants::Broken;
 use crate::live::load::Desk;
 use crate::oracle::Operation;
@@ -111,10 +111,8 @@ pub struct Verdict {
     pub cuts: Vec<Cut>,
     /// Every operation of administrators.
     pub operations: Vec<Operation>,
-    /// Uploads acknowledged and failed.
+    /// Uploads acknowledged, and logins that broke off in the middle of their uploads.
     pub uploads: (u64, u64),
-    /// Files that were read whole right after their upload.
-    pub downloads: u64,
     /// Changes that were acknowledged.
     pub changes: usize,
     /// What is broken.
@@ -129,7 +127,7 @@ impl Verdict {
         let mut ready: Vec<Duration> = self.cuts.iter().map(|cut| cut.ready).collect();
         ready.sort_unstable();
         format!(
-            "{} cuts; {} uploads acknowledged, {} failed; {} operations, {} changes acknowledged; ready after {:.1} s \
+            "{} cuts; {} uploads acknowledged, {} logins broken off in the middle; {} operations, {} changes acknowledged; ready after {:.1} s \
              (median); {} promises broken; {:.0} s",
             self.cuts.len(),
             self.uploads.0,
@@ -158,15 +156,19 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let desk = Desk::new(bench.apis.clone());
     let mut dice = Dice::new(asked.seed);
     let mut verdict = Verdict::default();
-    let mut looked = Looked::new();
+    let mut after = After {
+        looked: Looked::new(),
+        eager: false,
+        last: false,
+    };
     for number in 1..=asked.cuts {
         let before = (uploads(&bench).0, desk.history.acknowledged());
         load_until_cut(asked, &mut bench, &desk, number, &mut dice);
         let mut cut = Cut {
             number,
             at: desk.begun.elapsed(),
-            loss: *dice.pick(&Loss::ALL).unwrap_or(&Loss::All),
-            eager: dice.below(2) == 0,
+            loss: Loss::of_turn(asked.seed.wrapping_add(number as u64)),
+            eager: after.eager,
             lost: Vec::new(),
             again: dice.below(4) == 0,
             uploads: uploads(&bench).0 - before.0,
@@ -174,14 +176,9 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
             ready: Duration::ZERO,
             broken: 0,
         };
-        let found = start_again(
-            &mut bench,
-            &desk,
-            &mut cut,
-            &mut looked,
-            number == asked.cuts,
-            &mut dice,
-        )?;
+        after.eager = dice.below(3) != 0;
+        after.last = number == asked.cuts;
+        let found = start_again(&mut bench, &desk, &mut cut, &mut after, &mut dice)?;
         cut.broken = found.len();
         println!("  {}", cut.line());
         verdict.cuts.push(cut);
@@ -194,20 +191,12 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     verdict.operations = desk.history.operations();
     verdict.changes = desk.history.acknowledged();
     verdict.uploads = uploads(&bench);
-    for files in &bench.files {
-        let shown = files.shown();
-        verdict.downloads += shown.downloads;
-        let torn = shown.torn.iter();
-        verdict
-            .broken
-            .extend(torn.map(|what| Broken::new("whole-files", what.clone())));
-    }
     verdict.lasted = begun.elapsed();
     report::write(asked, &verdict)?;
     Ok(verdict)
 }
 
-/// Acknowledged and failed, at all machines.
+/// Acknowledged, and logins that broke off, at all machines.
 fn uploads(bench: &Bench) -> (u64, u64) {
     let each = bench.files.iter().map(|files| {
         let shown = files.shown();
@@ -228,7 +217,7 @@ fn load_until_cut(asked: &Asked, bench: &mut Bench, desk: &Desk, round: usize, d
                 scope.spawn(move || desk.administer(process, asked.seed));
             }
             for process in first..first + PARTNERS {
-                scope.spawn(move || files.transfer(desk, process, asked.seed));
+                scope.spawn(move || partner::upload(files, desk, process, asked.seed));
             }
         }
         std::thread::sleep(lasts);
@@ -237,23 +226,31 @@ fn load_until_cut(asked: &Asked, bench: &mut Bench, desk: &Desk, round: usize, d
     });
 }
 
+/// What is to be done after a cut.
+struct After {
+    looked: Looked,
+    /// Whether the kernel writes soon what nobody synced, from the next start on.
+    eager: bool,
+    /// No cut follows: every name is looked at.
+    last: bool,
+}
+
 /// Loses what was not flushed, starts all machines again and looks.
 fn start_again(
     bench: &mut Bench,
     desk: &Desk,
     cut: &mut Cut,
-    looked: &mut Looked,
-    last: bool,
+    after: &mut After,
     dice: &mut Dice,
 ) -> Result<Vec<Broken>, String> {
     cut.lost = lose(bench, cut.loss, dice);
     if cut.again {
-        power_on(bench, cut.eager)?;
+        power_on(bench, after.eager)?;
         std::thread::sleep(Duration::from_millis(dice.below(STARTING_MS_SPREAD)));
         bench.machines.iter_mut().for_each(Machine::power_off);
         cut.lost.extend(lose(bench, cut.loss, dice));
     }
-    power_on(bench, cut.eager)?;
+    power_on(bench, after.eager)?;
     let begun = Instant::now();
     for at in 0..bench.machines.len() {
         if let Err(error) = bench.wait_ready(at) {
@@ -265,7 +262,7 @@ fn start_again(
         }
     }
     cut.ready = begun.elapsed();
-    match look::after_cut(bench, desk, looked, last) {
+    match look::after_cut(bench, desk, &mut after.looked, after.last) {
         Ok(broken) => Ok(broken),
         Err(error) => Ok(vec![Broken::new("back-again", error)]),
     }
