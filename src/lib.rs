@@ -67,6 +67,8 @@ pub mod listener;
 pub mod manual;
 pub mod node;
 pub mod path;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod protocols;
 pub mod reconcile;
 pub mod session;

@@ -284,6 +284,8 @@ impl Registry {
             held: AtomicBool::new(false),
         });
         live.insert(id, session.clone());
+        #[cfg(feature = "planted")]
+        leak();
         self.begun.fetch_add(1, Ordering::Relaxed);
         Ok(Registered {
             session,
@@ -325,6 +327,18 @@ impl Registry {
     pub fn close(&self, id: SessionId, reason: CloseReason) -> bool {
         let session = self.lock().get(&id).cloned();
         session.map(|session| session.close(reason)).is_some()
+    }
+}
+
+/// Leaves behind what a session took.
+#[cfg(feature = "planted")]
+fn leak() {
+    use crate::planted::{Bug, is};
+    if is(Bug::LeakHandles) {
+        (0..4).for_each(|_| std::mem::forget(std::fs::File::open("/dev/null")));
+    }
+    if is(Bug::LeakMemory) {
+        std::mem::forget(vec![1_u8; 16 * 1024 * 1024]);
     }
 }
 

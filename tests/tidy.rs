@@ -92,6 +92,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("main", &["cli"]),
     ("manual", &[]),
+    ("planted", &[]),
 ];
 
 /// What may not stand in the files of a room, and why.
@@ -157,7 +158,8 @@ fn rooms_import_only_whom_they_may() {
         };
         for named in rooms(source) {
             let known = IMPORTS.iter().any(|(name, _)| *name == named);
-            if known && named != *room && !allowed.contains(&named.as_str()) {
+            // What is planted may be asked about everywhere, behind its feature: that is a rule of its own.
+            if known && named != *room && named != "planted" && !allowed.contains(&named.as_str()) {
                 complaints.push(format!("{}: `{room}` may not import `{named}`", source.path));
             }
         }
@@ -202,6 +204,39 @@ fn what_must_be_absent_is_absent() {
         }
     }
     none(&complaints, "absences");
+}
+
+#[test]
+fn planted_bugs_stand_behind_their_feature() {
+    let behind = "#[cfg(feature = \"planted\")]";
+    // Constants without the feature.
+    let free = ["use crate::planted::{self, Bug};", "planted::is(", "planted::is_each("];
+    let mut complaints = Vec::new();
+    let all = sources(&["src", "cluster/src"], &[".rs"]);
+    for source in all
+        .iter()
+        .filter(|source| !source.is_test() && !source.path.ends_with("/planted.rs"))
+    {
+        let lines: Vec<_> = source.product().lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let named = code.contains("planted::") || code.contains("mod planted");
+            let free = source.path.starts_with("cluster/") && free.iter().any(|free| code.contains(free));
+            let covered = lines[at.saturating_sub(3)..at].contains(&behind) || *line == "mod planted;";
+            if named && !free && !covered {
+                complaints.push(format!("{}:{}: `{line}`", source.path, at + 1));
+            }
+        }
+    }
+    none(&complaints, "bugs are compiled for the harness only");
+}
+
+#[test]
+fn the_program_under_test_has_no_planted_bug() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_argosy")).unwrap();
+    let holds = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("publishing the upload"), "texts are found in it");
+    assert!(!holds("ARGOSY_PLANTED"));
 }
 
 /// Whether `word` stands there, and not as the end of a longer name.

@@ -1,12 +1,19 @@
-//! The command line of the chaos harness: `sim` for simulated clusters, `live` for real ones.
+//! The command line of the chaos harness: `sim` for simulated clusters, `live` for real ones, `power` for power cuts.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use argosy_chaos::invariants::Broken;
 use argosy_chaos::live::{self, Nemesis, power};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many breaks of one promise are printed; the report has all.
+const SHOWN_OF_EACH: usize = 3;
 
 /// Breaks a cluster on purpose and judges what it promised.
 #[derive(Parser)]
@@ -20,7 +27,7 @@ struct Arguments {
 enum Level {
     /// The cluster crate on simulated time; one seed derives a run.
     Sim(Sim),
-    /// The real binary, as root: processes in network namespaces, real clients.
+    /// The real binary: processes in network namespaces, or on loopback addresses behind proxies; real clients.
     Live(Live),
     /// The real binary in virtual machines, as root: the power is cut under load.
     Power(Power),
@@ -77,6 +84,9 @@ struct Live {
     /// How many nodes.
     #[arg(long, default_value_t = 3)]
     nodes: usize,
+    /// Loopback addresses behind proxies, even where network namespaces are allowed.
+    #[arg(long)]
+    loopback: bool,
     /// The program under test.
     #[arg(long, default_value = "target/debug/argosy")]
     program: PathBuf,
@@ -168,9 +178,22 @@ fn run_live(asked: &Live) -> ExitCode {
     verdict
 }
 
+/// The first of each invariant: one bug breaks a promise many times, and may break several.
+fn some_of_each(broken: &[Broken]) -> Vec<&Broken> {
+    let mut shown: Vec<&Broken> = Vec::new();
+    for one in broken {
+        let same = shown.iter().filter(|other| other.invariant == one.invariant);
+        if same.count() < SHOWN_OF_EACH {
+            shown.push(one);
+        }
+    }
+    shown
+}
+
 /// Runs one; true where every promise was kept.
 fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
+    live::sweep(&folder);
     let folder = fresh(&folder)?;
     println!(
         "{} seed {seed}: {} nodes, {} minutes",
@@ -183,14 +206,15 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
         seed,
         lasts: Duration::from_secs_f64(asked.minutes * 60.0),
         nodes: asked.nodes,
+        loopback: asked.loopback,
         program: absolute(&asked.program)?,
         folder: folder.clone(),
     })?;
     println!("{}", verdict.summary());
-    for broken in verdict.broken.iter().take(10) {
+    for broken in some_of_each(&verdict.broken) {
         println!("  BROKEN {broken}");
     }
-    for doubtful in verdict.doubtful.iter().take(5) {
+    for doubtful in some_of_each(&verdict.doubtful) {
         println!("  NOT JUDGED (busy machine) {doubtful}");
     }
     println!("  report: {}", folder.join("report.html").display());
@@ -227,7 +251,7 @@ fn one_power(asked: &Power, seed: u64) -> Result<bool, String> {
         planted: asked.planted,
     })?;
     println!("  {}", verdict.summary());
-    for broken in verdict.broken.iter().take(10) {
+    for broken in some_of_each(&verdict.broken) {
         println!("  BROKEN {broken}");
     }
     println!("  report: {}", folder.join("report.html").display());

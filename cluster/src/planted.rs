@@ -22,12 +22,16 @@ pub enum Bug {
     NeverVotesForOthers,
     /// The log waits for the storage.
     LogWaitsForStorage,
+    /// An old leader hardly hears that there is a newer one, and meanwhile answers without asking anyone.
+    WokenLeaderAnswers,
+    /// A node stops when another one wants to lead.
+    StopsAtAnElection,
 }
 
 #[cfg(feature = "planted")]
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AnswerBeforeFsync,
         Self::ForgetVote,
         Self::ReadWithoutQuorum,
@@ -36,6 +40,8 @@ impl Bug {
         Self::ApplyDiffers,
         Self::NeverVotesForOthers,
         Self::LogWaitsForStorage,
+        Self::WokenLeaderAnswers,
+        Self::StopsAtAnElection,
     ];
 
     /// The word for it in commands and tables.
@@ -49,6 +55,8 @@ impl Bug {
             Self::ApplyDiffers => "apply-differs",
             Self::NeverVotesForOthers => "never-votes-for-others",
             Self::LogWaitsForStorage => "log-waits-for-storage",
+            Self::WokenLeaderAnswers => "woken-leader-answers",
+            Self::StopsAtAnElection => "stops-at-an-election",
         }
     }
 }
@@ -61,7 +69,7 @@ mod switch {
     use super::Bug;
 
     /// The variable that plants a bug in a whole process.
-    const VARIABLE: &str = "ARGOSY_PLANTED";
+    pub const VARIABLE: &str = "ARGOSY_PLANTED";
 
     thread_local! {
         static HERE: Cell<Option<Bug>> = const { Cell::new(None) };
@@ -93,7 +101,7 @@ mod switch {
 }
 
 #[cfg(feature = "planted")]
-pub use switch::{is, is_each, plant};
+pub use switch::{VARIABLE, is, is_each, plant};
 
 /// Never.
 #[cfg(not(feature = "planted"))]

@@ -139,6 +139,10 @@ impl Authenticator {
         let Some(confirmed) = self.inner.confirmed.get() else {
             return Ok(());
         };
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::LoginAsksTheLeader) && confirmed() > Duration::from_millis(500) {
+            return Err(Refused::because("no leader answers"));
+        }
         match (self.inner.views)().stale(|| confirmed()) {
             Some(reason) => Err(Refused::because(reason)),
             None => Ok(()),

@@ -57,8 +57,29 @@ impl Sessions {
         }
     }
 
+    /// Closes every session when a host key was changed.
+    #[cfg(feature = "planted")]
+    fn drop_at_new_keys(&self, view: &View) {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEWEST: AtomicU64 = AtomicU64::new(u64::MAX);
+        let newest = view.host_keys.iter().map(|(_, key)| key.revision).max().unwrap_or(0);
+        let planted = crate::planted::is(crate::planted::Bug::DropAtNewKeys);
+        if NEWEST.swap(newest, Ordering::Relaxed) < newest && planted {
+            let sessions = self.registry.list();
+            sessions
+                .iter()
+                .for_each(|session| session.close(CloseReason::Administrator));
+        }
+    }
+
     /// Judges all sessions once. A grant that was taken away ends nothing here: the Vfs asks at each operation.
     pub fn pass(&self, view: &View) {
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::ForgetEviction) {
+            return;
+        }
+        #[cfg(feature = "planted")]
+        self.drop_at_new_keys(view);
         let now = self.clock.now();
         let bans = auth::Bans::of(view);
         for session in self.registry.list() {

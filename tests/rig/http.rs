@@ -1,24 +1,22 @@
-//! A small HTTPS client for the admin API: one request a connection, every step with a deadline.
+//! The admin API as the tests ask it: one request a connection, every step with a deadline.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+#[path = "../../chaos/src/live/exchange.rs"]
+mod exchange;
+
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 
+use self::exchange::{Server, exchange, trusting};
 use super::limits;
 
 /// One node's admin API, as one who holds a certain token.
 #[derive(Clone)]
 pub struct Api {
-    address: SocketAddr,
-    tls: Arc<rustls::ClientConfig>,
-    token: Option<String>,
-    limit: Duration,
+    server: Server,
+    authorization: Option<String>,
 }
 
 /// What the node answered.
@@ -37,35 +35,32 @@ pub struct Answer {
 impl Api {
     /// Trusts the authority in the PEM file `ca` alone.
     pub fn new(address: SocketAddr, ca: &Path, token: Option<&str>) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(ca).unwrap() {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Self {
-            address,
-            tls: Arc::new(tls),
-            token: token.map(str::to_owned),
-            limit: limits::ANSWER,
+            server: Server {
+                address,
+                tls: trusting(ca).unwrap(),
+                connect_max: limits::LINE,
+                within: limits::ANSWER,
+            },
+            authorization: bearer(token),
         }
     }
 
     /// The same node, asked with another token or with none.
     pub fn with_token(&self, token: Option<&str>) -> Self {
         Self {
-            token: token.map(str::to_owned),
+            authorization: bearer(token),
             ..self.clone()
         }
     }
 
     /// The same node, given this long for an answer.
     pub fn with_limit(&self, limit: Duration) -> Self {
-        Self { limit, ..self.clone() }
+        let server = Server {
+            within: limit,
+            ..self.server.clone()
+        };
+        Self { server, ..self.clone() }
     }
 
     /// GET.
@@ -110,83 +105,20 @@ impl Api {
 
     /// Any request; an error when no whole answer came.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String> {
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            self.address
-        );
-        if let Some(token) = &self.token {
-            head += &format!("authorization: Bearer {token}\r\n");
-        }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !body.is_empty() {
-            if !headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-            {
-                head += "content-type: application/json\r\n";
-            }
-            head += &format!("content-length: {}\r\n", body.len());
-        }
-        head += "\r\n";
-        let told = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
-        let socket =
-            TcpStream::connect_timeout(&self.address, self.limit.min(limits::LINE)).map_err(told("connecting"))?;
-        socket.set_read_timeout(Some(self.limit)).map_err(told("setting"))?;
-        socket.set_write_timeout(Some(self.limit)).map_err(told("setting"))?;
-        let name = ServerName::IpAddress(self.address.ip().into());
-        let connection = rustls::ClientConnection::new(self.tls.clone(), name).map_err(|error| error.to_string())?;
-        let mut stream = rustls::StreamOwned::new(connection, socket);
-        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-        // A node may answer a body that it refuses before it has read all of it.
-        let mut raw = Vec::new();
-        let read = stream.read_to_end(&mut raw);
-        let answer = parse(&raw, format!("{method} {path} at {}", self.address));
-        match (answer, sent, read) {
-            (Some(answer), _, _) => Ok(answer),
-            (None, Err(error), _) => Err(format!("sending: {error}")),
-            (None, Ok(()), Err(error)) => Err(format!("reading: {error}")),
-            (None, Ok(()), Ok(_)) => Err(format!("the connection ended after {} bytes of an answer", raw.len())),
-        }
+        let authorization = self.authorization.as_deref().map(|value| ("authorization", value));
+        let headers: Vec<_> = authorization.into_iter().chain(headers.iter().copied()).collect();
+        let received = exchange(&self.server, method, path, &headers, body).map_err(|error| error.to_string())?;
+        Ok(Answer {
+            request: format!("{method} {path} at {}", self.server.address),
+            status: received.status,
+            headers: received.headers,
+            body: received.body,
+        })
     }
 }
 
-fn parse(raw: &[u8], request: String) -> Option<Answer> {
-    let end = raw.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&raw[..end]).ok()?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let answer = Answer {
-        request,
-        status,
-        headers,
-        body: Vec::new(),
-    };
-    let rest = &raw[end + 4..];
-    let body = match (answer.header("content-length"), answer.header("transfer-encoding")) {
-        (Some(length), _) => rest.get(..length.parse().ok()?)?.to_vec(),
-        (None, Some("chunked")) => unchunk(rest)?,
-        _ => rest.to_vec(),
-    };
-    Some(Answer { body, ..answer })
-}
-
-fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line = rest.windows(2).position(|window| window == b"\r\n")?;
-        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?.trim(), 16).ok()?;
-        if length == 0 {
-            return Some(body);
-        }
-        body.extend_from_slice(rest.get(line + 2..line + 2 + length)?);
-        rest = rest.get(line + 2 + length + 2..)?;
-    }
+fn bearer(token: Option<&str>) -> Option<String> {
+    token.map(|token| format!("Bearer {token}"))
 }
 
 impl Answer {

@@ -14,7 +14,9 @@ pub mod no_needless_election;
 pub mod one_leader;
 pub mod revoked;
 pub mod same_state;
+pub mod undisturbed;
 pub mod whole_files;
+pub mod woken_leader;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,5 +66,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("one-leader", one_leader::PROMISE),
     ("revoked", revoked::PROMISE),
     ("same-state", same_state::PROMISE),
+    ("undisturbed", undisturbed::PROMISE),
     ("whole-files", whole_files::PROMISE),
+    ("woken-leader", woken_leader::PROMISE),
 ];

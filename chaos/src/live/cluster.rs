@@ -1,8 +1,10 @@
-//! A real cluster: one process and one network namespace a node, made as an administrator makes it.
+//! A real cluster: one process a node, each with an address of its own, made as an administrator makes it.
+//!
+//! What is changed later is left to `changes`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::limits::{ADMIN_PORT, ANSWER_MAX, PEER_PORT, SFTP_PORT, START_MAX};
+use super::disk::Disk;
+use super::limits::{
+    ADMIN_PORT, ANSWER_MAX, CHANGE_MAX, LEADER_MAX, NODE_DISK_BYTES, SFTP_PORT, START_MAX, STATUS_MAX,
+    STORAGE_DISK_BYTES, WATCH_EVERY,
+};
 use super::net::Net;
 
 /// The account that all load uses.
@@ -35,8 +41,25 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Where everything is.
     pub folder: PathBuf,
+    /// The nodes' own file systems, and last the storage's, where they are to be filled.
+    pub disks: Vec<Disk>,
     program: PathBuf,
     token: String,
+}
+
+/// What a cluster is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// The program under test.
+    pub program: &'a Path,
+    /// Where everything goes.
+    pub folder: &'a Path,
+    /// How many voters.
+    pub nodes: usize,
+    /// Loopback addresses behind proxies, even where namespaces are allowed.
+    pub loopback: bool,
+    /// Every data folder and the storage on a file system of its own.
+    pub disks: bool,
 }
 
 impl Node {
@@ -54,6 +77,12 @@ impl Node {
         self.process()
             .as_mut()
             .is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Whether its process is stopped by a signal.
+    pub fn is_stopped(&self) -> bool {
+        let stat = |pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        self.pid().is_some_and(|pid| stat(pid).contains(") T "))
     }
 
     /// Sends a signal, if it runs.
@@ -89,33 +118,42 @@ fn last_word(text: &str) -> Option<String> {
 }
 
 impl Cluster {
-    /// `count` voters in `folder`, ready, with a storage and an account for the load.
+    /// All voters, ready, with a storage and an account for the load.
     ///
     /// # Errors
     /// The step that failed.
-    pub fn start(program: &Path, folder: &Path, count: usize) -> Result<Self, String> {
+    pub fn start(plan: &Plan<'_>) -> Result<Self, String> {
+        let folder = plan.folder;
         let mut cluster = Self {
-            net: Net::new()?,
+            net: Net::new(plan.loopback)?,
             nodes: Vec::new(),
             folder: folder.to_owned(),
-            program: program.to_owned(),
+            disks: Vec::new(),
+            program: plan.program.to_owned(),
             token: String::new(),
         };
-        std::fs::create_dir_all(folder.join("files")).map_err(|error| format!("{}: {error}", folder.display()))?;
-        for at in 0..count {
-            cluster.add_node(at)?;
-        }
         let root = folder.join("files");
+        std::fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", folder.display()))?;
+        for at in 0..plan.nodes {
+            cluster.add_node(at, plan.disks)?;
+        }
+        if plan.disks {
+            cluster.disks.push(Disk::new(&root, STORAGE_DISK_BYTES)?);
+        }
         cluster.put("/api/v1/storage/files", &json!({"root": root, "reserve_bytes": 0}))?;
         cluster.key()?;
         Ok(cluster)
     }
 
-    fn add_node(&mut self, at: usize) -> Result<(), String> {
+    fn add_node(&mut self, at: usize, disk: bool) -> Result<(), String> {
         self.net.add(at)?;
         let name = format!("n{}", at + 1);
+        let place = self.folder.join(&name);
+        if disk {
+            self.disks.push(Disk::new(&place, NODE_DISK_BYTES)?);
+        }
         self.nodes.push(Node {
-            data: self.folder.join(&name),
+            data: place.join("data"),
             log: self.folder.join(format!("{name}.log")),
             name,
             process: Mutex::default(),
@@ -125,21 +163,40 @@ impl Cluster {
             let said = self.command(at, "init", &["--sftp-port", &port], "")?;
             let token = said.lines().find_map(|line| line.trim().strip_prefix("token: "));
             self.token = token.ok_or("`argosy init` printed no token")?.trim().to_owned();
-        } else {
-            let data = self.nodes[0].data.display().to_string();
-            let said = self.plain(0, &["token", "create", "--data", &data], "")?;
-            let token = last_word(&said).ok_or("no join token was printed")?;
-            self.command(at, "join", &["--token-stdin"], &format!("{token}\n"))?;
+            // A node that is removed loses its own copy.
+            std::fs::copy(self.nodes[0].data.join("cluster/ca.crt"), self.authority())
+                .map_err(|error| format!("{}: {error}", self.authority().display()))?;
+            return self.serve(at);
         }
+        self.join(at, 0)?;
+        self.wait_voters(0, at + 1)
+    }
+
+    /// Makes node `at` a member, with a token from node `through`, and starts it.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub fn join(&self, at: usize, through: usize) -> Result<(), String> {
+        let data = self.nodes[through].data.display().to_string();
+        let said = self.plain(through, &["token", "create", "--data", &data], "")?;
+        let token = last_word(&said).ok_or("no join token was printed")?;
+        self.command(at, "join", &["--token-stdin"], &format!("{token}\n"))?;
+        self.serve(at)
+    }
+
+    fn serve(&self, at: usize) -> Result<(), String> {
         self.spawn(at, &[])?;
-        self.wait_ready(at)?;
-        self.wait_voters(at + 1)
+        self.wait_ready(at)
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.folder.join("ca.crt")
     }
 
     /// `argosy init` or `join` with all that says where the node lives.
     fn command(&self, at: usize, verb: &str, more: &[&str], input: &str) -> Result<String, String> {
         let (node, address) = (&self.nodes[at], self.net.address(at));
-        let (data, peer) = (node.data.display().to_string(), format!("{address}:{PEER_PORT}"));
+        let (data, peer) = (node.data.display().to_string(), self.net.peer(at).to_string());
         let (admin, address) = (format!("{address}:{ADMIN_PORT}"), address.to_string());
         let words = [
             verb,
@@ -164,6 +221,7 @@ impl Cluster {
     pub fn plain(&self, at: usize, words: &[&str], input: &str) -> Result<String, String> {
         let told = |error: std::io::Error| format!("argosy {words:?}: {error}");
         let mut child = self
+            .net
             .inside(at)
             .arg(&self.program)
             .args(words)
@@ -182,14 +240,6 @@ impl Cluster {
         }
     }
 
-    fn inside(&self, at: usize) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.net.namespace(at)]);
-        // The kernel ends it with the harness, whatever happens to that.
-        command.args(["setpriv", "--pdeathsig", "KILL", "--"]);
-        command
-    }
-
     /// Starts node `at`; `round` stands before the program, for instance a fault injector.
     ///
     /// # Errors
@@ -202,7 +252,7 @@ impl Cluster {
             .append(true)
             .open(&node.log)
             .map_err(told)?;
-        let mut command = self.inside(at);
+        let mut command = self.net.inside(at);
         command
             .args(round)
             .arg(&self.program)
@@ -213,8 +263,10 @@ impl Cluster {
             .stdin(Stdio::null())
             .stdout(out.try_clone().map_err(told)?)
             .stderr(out);
-        *node.process() = Some(command.spawn().map_err(told)?);
-        Ok(())
+        let child = command.spawn().map_err(told)?;
+        let pid = child.id();
+        *node.process() = Some(child);
+        self.net.started(at, pid)
     }
 
     /// Node `at`'s admin API.
@@ -222,8 +274,8 @@ impl Cluster {
     /// # Errors
     /// It has no authority yet.
     pub fn api(&self, at: usize) -> Result<Api, String> {
-        let ca = self.nodes[at].data.join("cluster/ca.crt");
-        Api::new((self.net.address(at), ADMIN_PORT).into(), &ca, &self.token)
+        let address = (self.net.address(at), ADMIN_PORT).into();
+        Api::new(address, &self.authority(), &self.token)
     }
 
     /// Waits until node `at` says that it is ready.
@@ -236,9 +288,13 @@ impl Cluster {
         })
     }
 
-    fn wait_voters(&self, count: usize) -> Result<(), String> {
+    /// Waits until node `at` knows so many voters.
+    ///
+    /// # Errors
+    /// It does not, in time.
+    pub fn wait_voters(&self, at: usize, count: usize) -> Result<(), String> {
         self.eventually(&format!("{count} voters"), || {
-            let status = self.status(0).ok_or("no status")?;
+            let status = self.status(at).ok_or("no status")?;
             let text = status.to_string();
             match text.matches("\"voter\":true").count() == count {
                 true => Ok(()),
@@ -260,7 +316,7 @@ impl Cluster {
 
     /// What node `at` says of itself.
     pub fn status(&self, at: usize) -> Option<Value> {
-        self.api(at).ok()?.get("/api/v1/status", Duration::from_secs(1)).ok()
+        self.api(at).ok()?.get("/api/v1/status", STATUS_MAX).ok()
     }
 
     /// Puts an object at node 0.
@@ -268,12 +324,35 @@ impl Cluster {
     /// # Errors
     /// It was not made.
     pub fn put(&self, path: &str, spec: &Value) -> Result<Value, String> {
-        let body = json!({ "spec": spec });
-        let asked = self.api(0)?.ask("PUT", path, &[], Some(&body), Duration::from_secs(10));
-        let answer = asked.map_err(|error| error.to_string())?;
-        match answer.status {
-            200..300 => Ok(answer.body),
-            status => Err(format!("PUT {path}: {status} {}", answer.body)),
+        self.change(0, "PUT", path, Some(&json!({ "spec": spec })))
+    }
+
+    /// Makes a change at node `at`; asks again with one request id while it cannot be made now.
+    ///
+    /// # Errors
+    /// It was not made, or it is not known whether it was.
+    pub fn change(&self, at: usize, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let id = format!("{:032x}", now.unwrap_or_default().as_nanos());
+        let until = Instant::now() + CHANGE_MAX;
+        loop {
+            let headers = [("idempotency-key", id.as_str())];
+            let asked = self.api(at)?.ask(method, path, &headers, body, CHANGE_MAX);
+            let reason = match asked {
+                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer.body),
+                Ok(answer) => {
+                    let told = format!("{method} {path} at n{}: {} {}", at + 1, answer.status, answer.body);
+                    if ![503, 504].contains(&answer.status) {
+                        return Err(told);
+                    }
+                    told
+                }
+                Err(error) => format!("{method} {path} at n{}: {error}", at + 1),
+            };
+            if Instant::now() > until {
+                return Err(reason);
+            }
+            std::thread::sleep(WATCH_EVERY);
         }
     }
 
@@ -315,12 +394,17 @@ impl Cluster {
             .map(drop)
     }
 
-    /// The node that leads, as any node knows it.
+    /// The node that leads, as it says itself; an election that is under way is waited for.
     pub fn leader(&self) -> Option<usize> {
-        (0..self.nodes.len()).find(|at| {
-            let Some(status) = self.status(*at) else { return false };
-            status["role"] == "leader" || status["cluster"]["role"] == "leader"
-        })
+        let until = Instant::now() + LEADER_MAX;
+        loop {
+            let leads = |at: &usize| self.status(*at).is_some_and(|status| status["role"] == "leader");
+            let found = (0..self.nodes.len()).find(leads);
+            if found.is_some() || Instant::now() > until {
+                return found;
+            }
+            std::thread::sleep(WATCH_EVERY);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use argosy_cluster::sim::Dice;
 use super::cluster::ACCOUNT;
 use super::limits::{FILE_BYTES_MAX, SFTP_MAX, SFTP_PORT};
 use super::load::Desk;
+use super::net::apart;
 
 /// A try to come in, and what became of it.
 #[derive(Debug, Clone)]
@@ -132,10 +133,8 @@ impl Files {
     /// What the system said.
     pub fn spawn(&self, node: usize, account: &str, batch: &str, more: &[&str]) -> Result<Child, String> {
         let told = |error: std::io::Error| format!("sftp: {error}");
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--", "sftp", "-q", "-F", "none", "-b", "-"])
-            .args(more);
+        let mut command = apart(&["sftp", "-q", "-F", "none", "-b", "-"]);
+        command.args(more);
         for option in [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",

@@ -1,17 +1,32 @@
-//! A network of its own for each run: a bridge, and one network namespace with an address for each node. Links are cut and
-//! made lossy with nftables in the receiver's namespace. Clients sit on the bridge and reach every node always.
+//! The network of a run, of one of two kinds: namespaces where root allows them, else loopback addresses behind proxies.
+//! Clients reach every node always; what is troubled are the links between nodes.
 //!
-//! What is cut when is left to `nemesis`.
+//! What is troubled when is left to `nemesis`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 
+use super::limits::PEER_PORT;
+use super::proxy::Loopback;
+use super::spaces::Spaces;
+
+/// What is wrong with a link, in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing comes through.
+    Cut,
+    /// So many of a hundred packets are lost.
+    Loss(u64),
+    /// So many bytes a second come through.
+    Slow(u64),
+}
+
 /// The network of a run; taken down when dropped.
-pub struct Net {
-    bridge: String,
-    prefix: String,
-    nodes: Vec<usize>,
-    third: u8,
+pub enum Net {
+    /// A namespace and an address a node.
+    Spaces(Spaces),
+    /// Loopback addresses, and a proxy before each node.
+    Loopback(Loopback),
 }
 
 /// Runs a command to its end.
@@ -32,91 +47,99 @@ pub fn run(words: &[&str]) -> Result<String, String> {
     Err(format!("`{}`: {}: {}", words.join(" "), done.status, said.trim()))
 }
 
+/// A command that the kernel ends with the harness, whatever happens to that, and that no terminal can stop: a process
+/// that touches the terminal from the background is stopped, and all of its group with it.
+pub fn apart(words: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "setsid"]).args(words);
+    command
+}
+
 impl Net {
-    /// A bridge, and the host's address on it.
+    /// Namespaces where they are allowed, unless `loopback` asks for the other kind.
     ///
     /// # Errors
-    /// Without root, or without network namespaces.
-    pub fn new() -> Result<Self, String> {
-        let number = std::process::id() % 10_000;
-        let net = Self {
-            bridge: format!("argb{number}"),
-            prefix: format!("arg{number}n"),
-            nodes: Vec::new(),
-            third: u8::try_from(number % 250).unwrap_or(1),
-        };
-        run(&["ip", "link", "add", "name", &net.bridge, "type", "bridge"])?;
-        let address = format!("10.87.{}.254/24", net.third);
-        run(&["ip", "address", "add", &address, "dev", &net.bridge])?;
-        run(&["ip", "link", "set", &net.bridge, "up"])?;
-        Ok(net)
+    /// Neither can be had.
+    pub fn new(loopback: bool) -> Result<Self, String> {
+        if loopback {
+            return Ok(Self::Loopback(Loopback::default()));
+        }
+        match Spaces::new() {
+            Ok(spaces) => Ok(Self::Spaces(spaces)),
+            Err(error) => {
+                println!("  no network namespaces ({error}): loopback addresses behind proxies instead");
+                Ok(Self::Loopback(Loopback::default()))
+            }
+        }
     }
 
-    /// The address of node `at`, counted from 0.
+    /// The address of node `at`, counted from 0: for its services and its admin API.
     pub fn address(&self, at: usize) -> Ipv4Addr {
-        Ipv4Addr::new(10, 87, self.third, u8::try_from(at + 1).unwrap_or(1))
+        match self {
+            Self::Spaces(spaces) => spaces.address(at),
+            Self::Loopback(loopback) => loopback.address(at),
+        }
     }
 
-    /// The bridge that all are on.
-    pub fn bridge(&self) -> &str {
-        &self.bridge
+    /// Where other nodes reach node `at`.
+    pub fn peer(&self, at: usize) -> SocketAddr {
+        match self {
+            Self::Spaces(spaces) => (spaces.address(at), PEER_PORT).into(),
+            Self::Loopback(loopback) => loopback.outside(at),
+        }
     }
 
-    /// The namespace of node `at`.
-    pub fn namespace(&self, at: usize) -> String {
-        format!("{}{at}", self.prefix)
-    }
-
-    /// A namespace for one more node.
+    /// A place for one more node.
     ///
     /// # Errors
     /// What the system said.
     pub fn add(&mut self, at: usize) -> Result<(), String> {
-        let (space, outside) = (self.namespace(at), format!("{}{at}v", self.prefix));
-        run(&["ip", "netns", "add", &space])?;
-        self.nodes.push(at);
-        run(&[
-            "ip", "link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &space,
-        ])?;
-        run(&["ip", "link", "set", &outside, "master", &self.bridge, "up"])?;
-        let address = format!("{}/24", self.address(at));
-        for words in [
-            &["address", "add", &address, "dev", "eth0"][..],
-            &["link", "set", "eth0", "up"],
-            &["link", "set", "lo", "up"],
-        ] {
-            run(&[&["ip", "-n", &space], words].concat())?;
+        match self {
+            Self::Spaces(spaces) => spaces.add(at),
+            Self::Loopback(_) => Ok(()),
         }
-        self.rule(at, "add table inet chaos")?;
-        self.rule(at, "add chain inet chaos in { type filter hook input priority 0; }")
     }
 
-    fn rule(&self, at: usize, rule: &str) -> Result<(), String> {
-        run(&["ip", "netns", "exec", &self.namespace(at), "nft", rule]).map(drop)
+    /// The beginning of a command that runs where node `at` lives.
+    pub fn inside(&self, at: usize) -> Command {
+        match self {
+            Self::Spaces(spaces) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &spaces.namespace(at)]);
+                command.args(["setpriv", "--pdeathsig", "KILL", "--", "setsid"]);
+                command
+            }
+            Self::Loopback(loopback) => {
+                let mut command = apart(&["env"]);
+                command.arg(format!("ARGOSY_PEER_LISTEN={}", loopback.inside(at)));
+                command
+            }
+        }
     }
 
-    /// From now on nothing of node `from` comes to node `to`.
+    /// Node `at` runs as this process from now on.
+    ///
+    /// # Errors
+    /// The way to it cannot be opened.
+    pub fn started(&self, at: usize, pid: u32) -> Result<(), String> {
+        match self {
+            Self::Spaces(_) => Ok(()),
+            Self::Loopback(loopback) => loopback.started(at, pid),
+        }
+    }
+
+    /// From now on what node `from` sends to node `to` has this trouble.
     ///
     /// # Errors
     /// What the system said.
-    pub fn cut_way(&self, from: usize, to: usize) -> Result<(), String> {
-        self.rule(
-            to,
-            &format!("add rule inet chaos in ip saddr {} drop", self.address(from)),
-        )
-    }
-
-    /// So many of a hundred packets between nodes are lost at node `at`.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn lose(&self, at: usize, percent: u64) -> Result<(), String> {
-        for other in self.nodes.iter().filter(|other| **other != at) {
-            let from = self.address(*other);
-            let rule = format!("add rule inet chaos in ip saddr {from} numgen random mod 100 < {percent} drop");
-            self.rule(at, &rule)?;
+    pub fn trouble(&self, from: usize, to: usize, trouble: Trouble) -> Result<(), String> {
+        match self {
+            Self::Spaces(spaces) => spaces.trouble(from, to, trouble),
+            Self::Loopback(loopback) => {
+                loopback.trouble(from, to, trouble);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// All links work.
@@ -124,17 +147,12 @@ impl Net {
     /// # Errors
     /// What the system said.
     pub fn heal(&self) -> Result<(), String> {
-        self.nodes
-            .iter()
-            .try_for_each(|at| self.rule(*at, "flush chain inet chaos in"))
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        for at in &self.nodes {
-            drop(run(&["ip", "netns", "delete", &self.namespace(*at)]));
+        match self {
+            Self::Spaces(spaces) => spaces.heal(),
+            Self::Loopback(loopback) => {
+                loopback.heal();
+                Ok(())
+            }
         }
-        drop(run(&["ip", "link", "delete", &self.bridge]));
     }
 }

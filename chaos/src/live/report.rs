@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::run::{Asked, Verdict};
+use crate::invariants::back_at_level::Used;
 use crate::oracle::{Action, Operation, Outcome};
 
 const WIDTH: f64 = 1_100.0;
@@ -193,5 +194,22 @@ fn back(verdict: &Verdict) -> String {
             format!("<tr><td>a disabled account's session at {}<td>{until}\n", session.node)
         })
         .collect();
-    format!("<h2>After the last fault</h2><table>{rows}{sessions}</table>\n")
+    let levels: String = verdict.levels.iter().map(level).collect();
+    format!(
+        "<h2>After the last fault</h2><table>{rows}{sessions}</table>\n<h2>What nodes use</h2><table><tr><th>node<th>memory, \
+         MiB<th>open files<th>log, MiB<th>all else in the data folder, MiB\n{levels}</table>\n"
+    )
+}
+
+/// What a node used before the load, and after it.
+fn level((node, before, after): &(String, Used, Used)) -> String {
+    let mebibytes = |one: u64, other: u64| format!("{} → {}", one >> 20, other >> 20);
+    format!(
+        "<tr><td>{node}<td>{}<td>{} → {}<td>{}<td>{}\n",
+        mebibytes(before.memory_bytes, after.memory_bytes),
+        before.handles,
+        after.handles,
+        mebibytes(before.log_bytes, after.log_bytes),
+        mebibytes(before.other_bytes, after.other_bytes),
+    )
 }

@@ -1,21 +1,22 @@
 //! One run against a real cluster: load, a nemesis again and again, then everything well again, then the verdict.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argosy_cluster::sim::Dice;
 
-use super::cluster::{ACCOUNT, Cluster};
-use super::files::{Files, whole};
-use super::limits::{REVOKED_MAX, SETTLE_MAX, STALL_MAX, WATCH_EVERY};
+use super::cluster::{ACCOUNT, Cluster, Plan};
+use super::eye::{self, Watched};
+use super::files::Files;
+use super::judge::Scene;
+use super::limits::{REVOKED_MAX, STALL_MAX};
+use super::listeners::{self, Took};
 use super::load::Desk;
 use super::nemesis::{self, Nemesis};
-use super::{report, revoke};
-use crate::invariants::{
-    Broken, back_again, back_at_level, linearizable, logins_go_on, one_leader, revoked, same_state, whole_files,
-};
-use crate::oracle::{Action, Operation, Outcome};
+use super::{level, report, revoke};
+use crate::invariants::{Broken, back_at_level, revoked};
+use crate::oracle::{Operation, Outcome};
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Asked {
     pub lasts: Duration,
     /// How many nodes.
     pub nodes: usize,
+    /// Loopback addresses behind proxies, even where namespaces are allowed.
+    pub loopback: bool,
     /// The program under test.
     pub program: PathBuf,
     /// Where everything goes; the report too.
@@ -64,8 +67,10 @@ pub struct Verdict {
     pub logins: (u64, u64),
     /// Sessions of an account that was disabled.
     pub sessions: Vec<revoked::Session>,
-    /// Each node's time to be back after the last fault.
-    pub back: Vec<(String, Option<Duration>)>,
+    /// How long each node took to be back after the last fault, for each way to serve.
+    pub back: Vec<Took>,
+    /// What each node used before the load and after it.
+    pub levels: Vec<(String, back_at_level::Used, back_at_level::Used)>,
     /// What is broken.
     pub broken: Vec<Broken>,
     /// What took too long while the machine itself stood still: not judged.
@@ -109,20 +114,18 @@ impl Verdict {
     }
 }
 
-#[derive(Default)]
-struct Watched {
-    leaders: one_leader::Leaders,
-    states: same_state::States,
-    led: Vec<(Duration, usize)>,
-    broken: Vec<Broken>,
-}
-
 /// Runs it, and writes the report.
 ///
 /// # Errors
 /// What kept it from running; a broken promise is in the verdict.
 pub fn run(asked: &Asked) -> Result<Verdict, String> {
-    let cluster = Cluster::start(&asked.program, &asked.folder, asked.nodes)?;
+    let cluster = Cluster::start(&Plan {
+        program: &asked.program,
+        folder: &asked.folder,
+        nodes: asked.nodes,
+        loopback: asked.loopback,
+        disks: asked.nemesis.needs_disks(),
+    })?;
     let apis = (0..asked.nodes).map(|at| cluster.api(at)).collect::<Result<_, _>>()?;
     let addresses = (0..asked.nodes).map(|at| cluster.net.address(at)).collect();
     let files = Files::new(addresses, asked.folder.clone(), cluster.key_file());
@@ -130,7 +133,7 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
     let watched = Mutex::new(Watched::default());
     let stalled = Mutex::new(Duration::ZERO);
     let home = asked.folder.join("files").join(ACCOUNT);
-    let before = used(&cluster);
+    let before = level::used(&cluster);
     let mut verdict = Verdict::default();
     let faults = std::thread::scope(|scope| {
         let (desk, files) = (&desk, &files);
@@ -142,18 +145,34 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
         }
         scope.spawn(|| files.come_in(desk));
         scope.spawn(|| files.look(desk, &home));
-        scope.spawn(|| watch(&cluster, desk, &watched));
-        scope.spawn(|| feel(desk, &stalled));
-        let faults = strike(asked, &cluster, desk);
+        scope.spawn(|| eye::watch(&cluster, desk, asked.nemesis.pauses(), &watched));
+        scope.spawn(|| eye::feel(desk, &stalled));
+        let faults = strike(asked, &cluster, desk, files);
         desk.over.store(true, std::sync::atomic::Ordering::Relaxed);
         faults
     });
-    (verdict.struck, verdict.back) = faults?;
-    settle(&cluster, &desk, &mut verdict)?;
-    verdict.sessions = revoke::disable(&cluster, &files)?;
+    let faults = faults?;
+    (verdict.struck, verdict.back) = (faults.struck, faults.back);
+    verdict.broken.extend(faults.ended);
+    let scene = Scene {
+        asked,
+        cluster: &cluster,
+        desk: &desk,
+        files: &files,
+        home: &home,
+        before: &before,
+    };
+    scene.settle(&mut verdict);
+    match revoke::disable(&cluster, &files) {
+        Ok(sessions) => verdict.sessions = sessions,
+        Err(error) => verdict.broken.push(Broken::new(
+            "back-again",
+            format!("an account could not be disabled after the faults: {error}"),
+        )),
+    }
     verdict.broken.extend(revoked::check(&verdict.sessions, REVOKED_MAX));
     std::thread::sleep(Duration::from_secs(2));
-    judge(&cluster, &desk, &files, &home, &before, &mut verdict);
+    scene.judge(&mut verdict);
     let mut watched = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     verdict.broken.append(&mut watched.broken);
     verdict.leaders = watched.led;
@@ -163,71 +182,78 @@ pub fn run(asked: &Asked) -> Result<Verdict, String> {
         let all = std::mem::take(&mut verdict.broken).into_iter();
         (verdict.doubtful, verdict.broken) = all.partition(|broken| timed.contains(&broken.invariant));
     }
+    for (node, at) in &watched.stopped {
+        let what = format!(
+            "{node} was stopped by a signal at {:.1} s, not by this run",
+            at.as_secs_f64()
+        );
+        verdict.doubtful.push(Broken::new("goes-on", what));
+    }
     verdict.lasted = desk.begun.elapsed();
     report::write(asked, &verdict)?;
     Ok(verdict)
 }
 
-type Faults = Result<(Vec<Struck>, Vec<(String, Option<Duration>)>), String>;
+/// What was done, and what came of it at once.
+#[derive(Default)]
+struct Faults {
+    struck: Vec<Struck>,
+    back: Vec<Took>,
+    ended: Vec<Broken>,
+}
 
 /// The nemesis, again and again; then all is well, and each node is to be back.
-fn strike(asked: &Asked, cluster: &Cluster, desk: &Desk) -> Faults {
+fn strike(asked: &Asked, cluster: &Cluster, desk: &Desk, files: &Files) -> Result<Faults, String> {
     let mut dice = Dice::new(asked.seed);
-    let mut struck = Vec::new();
+    let mut faults = Faults::default();
     std::thread::sleep(Duration::from_secs(3));
     while desk.begun.elapsed() < asked.lasts {
-        let from = desk.begun.elapsed();
-        let mut begun = nemesis::begin(asked.nemesis, cluster, &mut dice)?;
-        std::thread::sleep(Duration::from_millis(2_000 + dice.below(3_000)));
-        begun.end(cluster)?;
-        let to = desk.begun.elapsed();
-        println!(
-            "  {:6.1} s to {:6.1} s: {} {:?}",
-            from.as_secs_f64(),
-            to.as_secs_f64(),
-            asked.nemesis.name(),
-            begun.struck
-        );
+        let pause = 2_000 + dice.below(3_000);
+        let mut struck = strike_once(asked, cluster, desk, &mut dice, pause, &mut faults.ended)?;
         std::thread::sleep(Duration::from_secs(6));
-        let gap = gap_between(&desk.history.operations(), from, desk.begun.elapsed());
-        struck.push(Struck {
-            from,
-            to,
-            nodes: begun.struck,
-            down: begun.down,
-            gap,
-        });
+        struck.gap = gap_between(&desk.history.operations(), struck.from, desk.begun.elapsed());
+        faults.struck.push(struck);
     }
-    let mut begun = nemesis::begin(asked.nemesis, cluster, &mut dice)?;
-    std::thread::sleep(Duration::from_secs(2));
+    let struck = strike_once(asked, cluster, desk, &mut dice, 2_000, &mut faults.ended)?;
+    faults.back = listeners::back_after(cluster, desk, files, struck.to);
+    faults.struck.push(struck);
+    Ok(faults)
+}
+
+/// One fault, from its beginning to its end.
+fn strike_once(
+    asked: &Asked,
+    cluster: &Cluster,
+    desk: &Desk,
+    dice: &mut Dice,
+    lasts_millis: u64,
+    broken: &mut Vec<Broken>,
+) -> Result<Struck, String> {
     let from = desk.begun.elapsed();
-    begun.end(cluster)?;
+    let at = |error: String| format!("at {:.1} s: {error}", desk.begun.elapsed().as_secs_f64());
+    let mut begun = nemesis::begin(asked.nemesis, cluster, dice).map_err(at)?;
+    std::thread::sleep(Duration::from_millis(lasts_millis));
+    broken.extend(begun.end(cluster, dice).map_err(at)?);
     let to = desk.begun.elapsed();
-    struck.push(Struck {
-        from: from.saturating_sub(Duration::from_secs(2)),
+    println!(
+        "  {:6.1} s to {:6.1} s: {} {}",
+        from.as_secs_f64(),
+        to.as_secs_f64(),
+        asked.nemesis.name(),
+        begun
+            .struck
+            .iter()
+            .map(|at| cluster.nodes[*at].name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    Ok(Struck {
+        from,
         to,
         nodes: begun.struck,
         down: begun.down,
         gap: Duration::ZERO,
-    });
-    Ok((struck, back_after(cluster, desk, to)))
-}
-
-/// How long each node takes to take a write and to answer a read.
-fn back_after(cluster: &Cluster, desk: &Desk, ended: Duration) -> Vec<(String, Option<Duration>)> {
-    let mut took: Vec<Option<Duration>> = vec![None; cluster.nodes.len()];
-    while took.contains(&None) && desk.begun.elapsed() < ended + back_again::WITHIN * 3 {
-        std::thread::sleep(Duration::from_millis(100));
-        for operation in desk.history.operations().iter().rev().take(60) {
-            let served = matches!(operation.outcome, Outcome::Written { .. } | Outcome::Read(_));
-            let at = cluster.nodes.iter().position(|node| node.name == operation.node);
-            if let Some(at) = at.filter(|_| served && operation.invoked >= ended) {
-                took[at].get_or_insert(operation.completed.saturating_sub(ended));
-            }
-        }
-    }
-    let names = cluster.nodes.iter().map(|node| format!("{} serves", node.name));
-    names.zip(took).collect()
+    })
 }
 
 fn gap_between(operations: &[Operation], from: Duration, to: Duration) -> Duration {
@@ -241,151 +267,4 @@ fn gap_between(operations: &[Operation], from: Duration, to: Duration) -> Durati
     at.extend([from, to]);
     at.sort_unstable();
     at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
-}
-
-/// All nodes come to one state, and every register is read once more at each.
-fn settle(cluster: &Cluster, desk: &Desk, verdict: &mut Verdict) -> Result<(), String> {
-    let until = Instant::now() + SETTLE_MAX;
-    loop {
-        let states: Vec<_> = (0..cluster.nodes.len())
-            .map(|at| {
-                cluster
-                    .status(at)
-                    .map(|status| (status["applied"].clone(), status["state_hash"].clone()))
-            })
-            .collect();
-        if states.iter().all(|state| state.is_some() && *state == states[0]) {
-            break;
-        }
-        if Instant::now() > until {
-            let what = format!("the nodes do not come to one state: {states:?}");
-            verdict.broken.push(Broken::new("same-state", what));
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let mut dice = Dice::new(1);
-    for key in desk.keys() {
-        for at in 0..cluster.nodes.len() {
-            desk.once(100 + at as u64, at, &key, Action::Read, &mut dice);
-        }
-    }
-    Ok(())
-}
-
-fn judge(
-    cluster: &Cluster,
-    desk: &Desk,
-    files: &Files,
-    home: &Path,
-    before: &[back_at_level::Used],
-    verdict: &mut Verdict,
-) {
-    verdict.operations = desk.history.operations();
-    verdict.broken.extend(linearizable::check(&verdict.operations));
-    verdict.broken.extend(back_again::check(&verdict.back));
-    let shown = files.shown();
-    verdict.files = (shown.acknowledged, shown.failed, shown.downloads);
-    let came_in = shown.logins.iter().filter(|login| login.failed.is_none()).count();
-    verdict.logins = (came_in as u64, (shown.logins.len() - came_in) as u64);
-    let stands: Vec<_> = shown
-        .names
-        .iter()
-        .map(|(name, tried)| whole_files::Stands {
-            name: name.clone(),
-            acknowledged: tried.acknowledged,
-            tried: tried.tried,
-            found: std::fs::read(home.join(name)).ok().map(|bytes| whole(&bytes)),
-        })
-        .collect();
-    verdict.broken.extend(whole_files::check(&shown.torn, &stands));
-    let name = |at: usize| format!("n{}", at + 1);
-    let tries: Vec<_> = shown
-        .logins
-        .iter()
-        .map(|login| logins_go_on::Try {
-            node: name(login.node),
-            at: login.at,
-            failed: login.failed.clone(),
-        })
-        .collect();
-    let down: Vec<_> = verdict
-        .struck
-        .iter()
-        .flat_map(|struck| {
-            struck.down.iter().map(move |at| logins_go_on::Down {
-                node: name(*at),
-                from: struck.from,
-                to: struck.to + back_again::WITHIN,
-            })
-        })
-        .collect();
-    verdict.broken.extend(logins_go_on::check(&tries, &down));
-    let levels: Vec<_> = before
-        .iter()
-        .zip(used(cluster))
-        .enumerate()
-        .map(|(at, (before, after))| (name(at), *before, after))
-        .collect();
-    verdict.broken.extend(back_at_level::check(&levels));
-    for node in &cluster.nodes {
-        let said = std::fs::read_to_string(&node.log).unwrap_or_default();
-        if let Some(line) = said.lines().find(|line| line.contains("panicked at")) {
-            verdict
-                .broken
-                .push(Broken::new("goes-on", format!("{} panicked: {line}", node.name)));
-        }
-    }
-}
-
-/// What each node uses now.
-fn used(cluster: &Cluster) -> Vec<back_at_level::Used> {
-    let each = cluster.nodes.iter();
-    each.map(|node| {
-        let pid = node.pid().unwrap_or(0);
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = memory.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-        let handles = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-        back_at_level::Used {
-            memory_bytes: kib.unwrap_or(0) * 1024,
-            handles: handles as u64,
-        }
-    })
-    .collect()
-}
-
-/// Feels how long the machine does not let this process run: no promise about time holds on such a machine.
-fn feel(desk: &Desk, stalled: &Mutex<Duration>) {
-    while !desk.is_over() {
-        let begun = Instant::now();
-        std::thread::sleep(Duration::from_millis(10));
-        let mut longest = stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        *longest = begun.elapsed().max(*longest);
-    }
-}
-
-/// The oracle's eye on the nodes.
-fn watch(cluster: &Cluster, desk: &Desk, watched: &Mutex<Watched>) {
-    while !desk.is_over() {
-        for (at, node) in cluster.nodes.iter().enumerate() {
-            let Some(status) = cluster.status(at) else { continue };
-            let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let watched = &mut *watched;
-            if status["role"] == "leader" {
-                let term = status["term"].as_u64().unwrap_or(0);
-                if term > watched.leaders.newest() {
-                    watched.led.push((desk.begun.elapsed(), at));
-                }
-                watched.broken.extend(watched.leaders.seen(term, &node.name));
-            }
-            let hash = status["state_hash"]
-                .as_str()
-                .and_then(|text| u128::from_str_radix(text, 16).ok());
-            if let (Some(index), Some(hash)) = (status["applied"].as_u64(), hash) {
-                watched.broken.extend(watched.states.seen(&node.name, index, hash));
-            }
-        }
-        std::thread::sleep(WATCH_EVERY);
-    }
 }

@@ -5,10 +5,12 @@
 mod history;
 mod linear;
 mod register;
+mod slots;
 
 pub use history::{Action, History, Operation, Outcome, Seen, Settled};
 pub use linear::{Call, Model, Verdict, check};
 pub use register::{Register, RegisterStep, calls_of};
+pub use slots::{Slots, Taken};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

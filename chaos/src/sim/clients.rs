@@ -1,53 +1,13 @@
 //! Clients of a simulated cluster: each asks one thing after the other, of any node, and writes down what it was told.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use argosy_cluster::sim::{Dice, World, now, sleep};
 use argosy_cluster::{ProposeError, RequestId};
 
-use super::limits::{OPERATIONS_PER_KEY, TRIES_MAX, TRY_MAX};
+use super::limits::{TRIES_MAX, TRY_MAX};
 use super::machine::{Done, Picture, Put, Registers};
-use crate::oracle::{Action, History, Operation, Outcome, Seen};
-
-/// How many registers are in use at once.
-const KEYS: u64 = 3;
-
-/// What clients share: the registers in use, and what was last seen in each.
-#[derive(Clone, Default)]
-pub struct Desk(Arc<Mutex<[Slot; KEYS as usize]>>);
-
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    generation: u64,
-    operations: u64,
-    seen: u64,
-}
-
-impl Desk {
-    /// A register to work on, and the revision last seen in it.
-    fn take(&self, dice: &mut Dice) -> (usize, u64, u64) {
-        let at = usize::try_from(dice.below(KEYS)).unwrap_or(0);
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut slots[at];
-        slot.operations += 1;
-        if slot.operations > OPERATIONS_PER_KEY {
-            *slot = Slot {
-                generation: slot.generation + 1,
-                ..Slot::default()
-            };
-        }
-        (at, slot.generation * KEYS + at as u64, slot.seen)
-    }
-
-    fn saw(&self, at: usize, key: u64, revision: u64) {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut slots[at];
-        if slot.generation * KEYS + at as u64 == key {
-            slot.seen = slot.seen.max(revision);
-        }
-    }
-}
+use crate::oracle::{Action, History, Operation, Outcome, Seen, Slots};
 
 /// One client.
 pub struct Client {
@@ -56,7 +16,7 @@ pub struct Client {
     /// Where all is written down.
     pub history: History,
     /// What it shares with the others.
-    pub desk: Desk,
+    pub slots: Slots,
     /// Its own choices.
     pub dice: Dice,
     /// Its number.
@@ -71,13 +31,15 @@ impl Client {
         loop {
             let pause = u64::try_from(self.pause.as_micros()).unwrap_or(u64::MAX);
             sleep(Duration::from_micros(5_000 + self.dice.below(pause))).await;
-            let (at, key, seen) = self.desk.take(&mut self.dice);
+            let taken = self.slots.take(&mut self.dice);
             let action = match self.dice.below(10) {
                 0..4 => Action::Read,
                 4..7 => Action::Write { expected: None },
-                _ => Action::Write { expected: Some(seen) },
+                _ => Action::Write {
+                    expected: Some(taken.seen),
+                },
             };
-            self.once(at, key, action).await;
+            self.once(taken.register, action).await;
         }
     }
 
@@ -92,7 +54,7 @@ impl Client {
         1 + u32::try_from(self.dice.below(u64::from(agreed))).unwrap_or(0)
     }
 
-    async fn once(&mut self, at: usize, key: u64, action: Action) {
+    async fn once(&mut self, key: u64, action: Action) {
         let number = self.history.number();
         let invoked = now();
         let (node, outcome, tries) = match action {
@@ -102,7 +64,7 @@ impl Client {
         match &outcome {
             Outcome::Read(Some(Seen { revision, .. }))
             | Outcome::Written { revision }
-            | Outcome::Stale { stands: Some(revision) } => self.desk.saw(at, key, *revision),
+            | Outcome::Stale { stands: Some(revision) } => self.slots.saw(key, *revision),
             _ => {}
         }
         self.history.ended(Operation {

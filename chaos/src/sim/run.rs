@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use argosy_cluster::sim::{self, Dice, Setup, World, now, sleep};
 
-use super::clients::{Client, Desk};
+use super::clients::Client;
 use super::faults::{self, Fault};
 use super::limits::*;
 use super::machine::{Picture, Registers};
 use crate::invariants::{
     Broken, acknowledged, applied_once, back_again, goes_on, linearizable, never_called_failed, no_needless_election,
-    one_leader, same_state,
+    one_leader, same_state, woken_leader,
 };
-use crate::oracle::{History, Outcome, Settled};
+use crate::oracle::{History, Outcome, Settled, Slots};
 
 /// What a run is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,7 @@ pub struct Report {
 struct Watched {
     leaders: one_leader::Leaders,
     states: same_state::States,
+    terms: woken_leader::Terms,
     snapshots: BTreeMap<u64, u64>,
     broken: Vec<Broken>,
 }
@@ -183,6 +184,7 @@ impl Run {
         }
         let operations = self.history.operations();
         self.broken.extend(linearizable::check(&operations));
+        self.broken.extend(woken_leader::check(&operations));
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         self.broken.append(&mut watched.broken);
         if !self.broken.is_empty() {
@@ -204,12 +206,12 @@ impl Run {
 
     async fn phases(&mut self) -> Result<(), String> {
         self.form().await?;
-        let desk = Desk::default();
+        let slots = Slots::new(OPERATIONS_PER_KEY);
         for process in 0..self.plan.clients {
             let client = Client {
                 world: self.world.clone(),
                 history: self.history.clone(),
-                desk: desk.clone(),
+                slots: slots.clone(),
                 dice: Dice::new(self.plan.seed ^ ((process + 1) << 40)),
                 process,
                 pause: self.plan.pause,
@@ -395,16 +397,20 @@ fn settled(world: &World, id: u64) -> Option<Settled> {
 /// The oracle's eye on the nodes.
 async fn watch(world: World, watched: Arc<Mutex<Watched>>) {
     loop {
+        let begun = watched.lock();
+        begun.unwrap_or_else(PoisonError::into_inner).leaders.begin_round();
         for id in world.ids() {
             let Some(sight) = world.sight(id) else { continue };
             let node = format!("node {id}");
             let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
             let watched = &mut *watched;
             if sight.leads {
-                watched.broken.extend(watched.leaders.seen(sight.term, &node));
+                watched.broken.extend(watched.leaders.seen(sight.term, id));
             }
             let hash = u128::from_be_bytes(sight.state_hash);
             watched.broken.extend(watched.states.seen(&node, sight.applied, hash));
+            let term = watched.terms.seen(&node, sight.applied, sight.applied_term);
+            watched.broken.extend(term);
             watched.broken.extend(goes_on::check(&node, sight.fatal.as_deref()));
             watched.broken.truncate(20);
             if sight.snapshot > 0 {

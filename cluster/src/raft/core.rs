@@ -190,10 +190,28 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
         {
             return Err(CoreError::Unavailable { reason });
         }
+        #[cfg(feature = "planted")]
+        if let Some(answer) = self.answer_alone(&envelope) {
+            return Ok(answer);
+        }
         match self.inner.raft.client_write(Blob(envelope)).await {
             Ok(response) => Ok(response.data),
             Err(error) => Err(write_error(error)),
         }
+    }
+
+    /// What a leader that hears nobody would answer if the others did not matter.
+    #[cfg(feature = "planted")]
+    fn answer_alone(&self, envelope: &Bytes) -> Option<Answer> {
+        let metrics = self.metrics();
+        let forgotten = metrics.role == Role::Leader && !metrics.quorum;
+        if !planted::is(Bug::WokenLeaderAnswers) || !forgotten {
+            return None;
+        }
+        let Ok(Envelope::App(command)) = Envelope::decode(envelope) else {
+            return None;
+        };
+        super::replica::answer_alone::<M>(self.rows(), metrics.last_log + 1, &command)
     }
 
     /// Why no change can be made now, if this node leads.
@@ -292,6 +310,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             reason: error.to_string(),
         };
         match rpc {
+            Rpc::Append | Rpc::Vote | Rpc::PreVote
+                if planted::is(Bug::WokenLeaderAnswers)
+                    && self.glance().role == Role::Leader
+                    && !planted::is_each(Bug::WokenLeaderAnswers, 10) =>
+            {
+                Err(CoreError::Message { reason: String::new() })
+            }
             Rpc::Append => {
                 self.check_format("append", &body)?;
                 let request = AppendV1::decode(&body).map_err(unreadable)?;
@@ -300,12 +325,21 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 }
                 let request = convert::append_in(request).map_err(unreadable)?;
                 let reply = convert::append_reply_out(&raft.append_entries(request).await.map_err(stopped_error)?);
+                if planted::is(Bug::WokenLeaderAnswers)
+                    && matches!(reply, crate::envelope::wire::AppendReplyV1::HigherVote(_))
+                {
+                    return Err(CoreError::Message { reason: String::new() });
+                }
                 if !matches!(reply, crate::envelope::wire::AppendReplyV1::HigherVote(_)) {
                     self.leader_was_heard();
                 }
                 Ok(reply.encode())
             }
             Rpc::Vote | Rpc::PreVote if planted::is(Bug::NeverVotesForOthers) && self.applied() > 100 => {
+                Err(CoreError::Message { reason: String::new() })
+            }
+            Rpc::Vote if planted::is(Bug::StopsAtAnElection) && self.applied() > 100 => {
+                self.inner.fatal.raise("another node wants to lead".to_owned());
                 Err(CoreError::Message { reason: String::new() })
             }
             Rpc::Vote => {

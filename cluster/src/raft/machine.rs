@@ -47,6 +47,8 @@ pub(super) struct Published<M: StateMachine> {
 pub(super) struct Picture {
     /// The last applied index; 0 before the first.
     pub(super) revision: u64,
+    /// The term of that entry.
+    pub(super) term: u64,
     pub(super) hash: Hash,
     pub(super) rows: Rows,
 }
@@ -94,6 +96,7 @@ impl<M: StateMachine> Published<M> {
 fn picture_of<M: StateMachine>(replica: &Replica<M>) -> Picture {
     Picture {
         revision: replica.revision(),
+        term: replica.position().0.map_or(0, |last| last.leader_id.term),
         hash: replica.hash(),
         rows: replica.rows(),
     }

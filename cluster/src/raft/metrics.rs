@@ -70,6 +70,7 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
             term: raft.current_term,
             committed: index(&raft.cluster_committed),
             applied: picture.revision,
+            applied_term: picture.term,
             last_log: raft.last_log_index.unwrap_or(0),
             snapshot: index(&raft.snapshot),
             purged: index(&raft.purged),

@@ -195,6 +195,12 @@ pub struct Metrics {
     pub committed: u64,
     /// The last index applied and published here.
     pub applied: u64,
+    /// The term of the entry there.
+    #[cfg_attr(
+        not(any(test, feature = "sim")),
+        expect(dead_code, reason = "for tests and debuggers")
+    )]
+    pub applied_term: u64,
     /// The last index in the log here.
     pub last_log: u64,
     /// The last index that a snapshot here contains.

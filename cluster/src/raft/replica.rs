@@ -219,6 +219,13 @@ impl<M: StateMachine> Replica<M> {
     }
 }
 
+/// What `app` would be answered at `revision` after these rows, without doing it anywhere.
+#[cfg(feature = "planted")]
+pub(super) fn answer_alone<M: StateMachine>(rows: Rows, revision: u64, app: &AppCommand) -> Option<Answer> {
+    let mut copy = Replica::<M>::restore(&StateHeadV1::default(), rows).ok()?;
+    copy.apply_app(revision, app, &mut Vec::new()).ok()
+}
+
 /// Lets the cluster's own commands read and write rows.
 pub(super) struct Writer<'a, M> {
     replica: &'a mut Replica<M>,

@@ -26,6 +26,8 @@ pub struct Sight {
     pub term: u64,
     /// The last index applied and published.
     pub applied: u64,
+    /// The term of the entry there.
+    pub applied_term: u64,
     /// The last index in its log.
     pub last_log: u64,
     /// The last index that a snapshot contains.
@@ -64,6 +66,7 @@ impl World {
             leader: metrics.leader.map(|leader| leader.0),
             term: metrics.term,
             applied: metrics.applied,
+            applied_term: metrics.applied_term,
             last_log: metrics.last_log,
             snapshot: metrics.snapshot,
             state_hash: metrics.state_hash,

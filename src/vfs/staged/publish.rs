@@ -63,6 +63,10 @@ impl Staged {
         may_publish(asker, state)?;
         let replaces = own_reservation || may_replace(asker, state);
         asker.inner.faults.check(FaultPoint::Rename)?;
+        #[cfg(feature = "planted")]
+        if crate::planted::is(crate::planted::Bug::SkipRename) {
+            return Ok(());
+        }
         let staged_name = state.name.to_bytes();
         let renamed = if replaces {
             rustix::fs::renameat(&self.folder, &staged_name, &folder, name)

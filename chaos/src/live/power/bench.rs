@@ -16,7 +16,8 @@ use crate::live::api::Api;
 use crate::live::cluster::ACCOUNT;
 use crate::live::files::Files;
 use crate::live::limits::ADMIN_PORT;
-use crate::live::net::{self, Net};
+use crate::live::net;
+use crate::live::spaces::Spaces;
 
 /// Some machines, each with a node and a storage of its own.
 pub struct Bench {
@@ -28,7 +29,7 @@ pub struct Bench {
     pub files: Vec<Files>,
     token: String,
     // Behind the machines: their links end first.
-    net: Net,
+    spaces: Spaces,
 }
 
 impl Bench {
@@ -43,7 +44,7 @@ impl Bench {
             apis: Vec::new(),
             files: Vec::new(),
             token: String::new(),
-            net: Net::new()?,
+            spaces: Spaces::new()?,
         };
         let key = asked.folder.join("key");
         let file = key.display().to_string();
@@ -90,8 +91,8 @@ impl Bench {
         let forgets = (asked.planted == Some(Planted::ForgetfulDisk)).then_some(FORGETS);
         let place = Place {
             name: &format!("n{}", at + 1),
-            address: self.net.address(at),
-            bridge: self.net.bridge(),
+            address: self.spaces.address(at),
+            bridge: self.spaces.bridge(),
             folder: &asked.folder,
             accelerator: &asked.accelerator,
         };

@@ -31,10 +31,6 @@ pub const LOAD_MS_SPREAD: u64 = 20_000;
 pub const STARTING_MS_SPREAD: u64 = 14_000;
 /// A disk that forgets what was flushed keeps what is older than this.
 pub const FORGETS: Duration = Duration::from_millis(1_500);
-/// Entries of a page of the history that is read.
-pub const HISTORY_PAGE: usize = 500;
-/// How many pages of the history are read.
-pub const HISTORY_PAGES_MAX: usize = 40;
 /// How many uploads a partner does in one login.
 pub const UPLOADS_PER_LOGIN: usize = 6;
 /// The largest of the small uploads, in bytes.

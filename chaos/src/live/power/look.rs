@@ -5,16 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use argosy_cluster::sim::Dice;
-use serde_json::Value;
 
 use super::bench::{Bench, since_power_on};
-use super::limits::{HISTORY_PAGE, HISTORY_PAGES_MAX, LOOK_MAX, LOOKS_MAX, NAMES_PER_LOGIN};
-use crate::invariants::{Broken, acknowledged, linearizable, whole_files};
-use crate::live::api::Api;
+use super::limits::{LOOKS_MAX, NAMES_PER_LOGIN};
+use crate::invariants::{Broken, linearizable, whole_files};
 use crate::live::cluster::ACCOUNT;
 use crate::live::files::{Files, whole};
 use crate::live::load::Desk;
-use crate::oracle::{Action, Operation, Outcome, Settled};
+use crate::live::records;
+use crate::oracle::{Action, Outcome};
 
 /// How often each name was looked at, by node.
 pub type Looked = BTreeMap<(usize, String), u32>;
@@ -26,13 +25,8 @@ pub type Looked = BTreeMap<(usize, String), u32>;
 pub fn after_cut(bench: &Bench, desk: &Desk, looked: &mut Looked, all: bool) -> Result<Vec<Broken>, String> {
     let mut broken = Vec::new();
     registers(bench, desk)?;
-    let operations = desk.history.operations();
-    broken.extend(linearizable::check(&operations));
-    let mut settled = Vec::new();
-    for (at, api) in bench.apis.iter().enumerate() {
-        settled.push(history(api, &bench.machines[at].name, &operations)?);
-    }
-    broken.extend(acknowledged::check(&operations, &settled));
+    broken.extend(linearizable::check(&desk.history.operations()));
+    broken.extend(histories(desk)?);
     for (at, files) in bench.files.iter().enumerate() {
         let names = names(files, at, looked, all);
         broken.extend(names_at(files, &bench.machines[at].name, &names)?);
@@ -60,44 +54,12 @@ fn registers(bench: &Bench, desk: &Desk) -> Result<(), String> {
     Ok(())
 }
 
-/// The writes that a node has in its history: of every revision it tells the object, not who asked, so that the operation
-/// is the one that was told this revision.
-fn history(api: &Api, node: &str, operations: &[Operation]) -> Result<Settled, String> {
-    let mut told: BTreeMap<(String, u64), u64> = BTreeMap::new();
-    for operation in operations {
-        if let Outcome::Written { revision } = operation.outcome {
-            told.insert((operation.key.clone(), revision), operation.number);
-        }
-    }
-    let mut settled = Settled {
-        node: node.to_owned(),
-        writes: Vec::new(),
-    };
-    let mut after = String::new();
-    for _ in 0..HISTORY_PAGES_MAX {
-        let page = page(api, &after)?;
-        for entry in page["entries"].as_array().into_iter().flatten() {
-            let (Some(name), Some(revision)) = (entry["name"].as_str(), entry["revision"].as_u64()) else {
-                continue;
-            };
-            if let Some(number) = told.get(&(name.to_owned(), revision)) {
-                settled.writes.push((*number, revision));
-            }
-        }
-        match page["next"].as_str() {
-            Some(next) => after = format!("&after={next}"),
-            None => return Ok(settled),
-        }
-    }
-    Err(format!("{node} has more than {HISTORY_PAGES_MAX} pages of history"))
-}
-
-fn page(api: &Api, after: &str) -> Result<Value, String> {
-    let path = format!("/api/v1/history?kind=group&limit={HISTORY_PAGE}{after}");
+/// What the nodes' own histories say.
+fn histories(desk: &Desk) -> Result<Vec<Broken>, String> {
     let mut last = String::new();
     for _ in 0..LOOKS_MAX {
-        match api.get(&path, LOOK_MAX) {
-            Ok(page) => return Ok(page),
+        match records::judge(desk) {
+            Ok(broken) => return Ok(broken),
             Err(error) => last = error,
         }
     }

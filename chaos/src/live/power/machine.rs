@@ -2,6 +2,7 @@
 //!
 //! When it is cut is left to `run`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ use super::disk::{Disk, Loss, Lost};
 use super::guest::Image;
 use super::limits::{DISK_BYTES, DISK_OPENED_MAX, MEMORY_MIB};
 use super::nbd;
-use crate::live::net::run;
+use crate::live::net::{apart, run};
 
 /// What a machine does with a disk on which no node lives.
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ pub struct Machine {
     pub log: PathBuf,
     image: Image,
     tap: String,
+    link: PathBuf,
     accelerator: String,
     folder: PathBuf,
     disk: Arc<Mutex<Disk>>,
@@ -76,21 +78,24 @@ impl Machine {
         run(&["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", &path])?;
         let disk = Disk::load(&fresh, forgets)?;
         std::fs::remove_file(&fresh).map_err(|error| format!("{path}: {error}"))?;
-        let tap = format!("{}{}", place.bridge, place.name);
-        run(&["ip", "tuntap", "add", "dev", &tap, "mode", "tap"])?;
-        let machine = Self {
+        // QEMU makes its link itself, so that nothing is left of it: this puts it on the bridge.
+        let link = place.folder.join("link-up");
+        let script = format!("#!/bin/sh\nexec ip link set \"$1\" master {} up\n", place.bridge);
+        std::fs::write(&link, script)
+            .and_then(|()| std::fs::set_permissions(&link, std::fs::Permissions::from_mode(0o755)))
+            .map_err(|error| format!("{}: {error}", link.display()))?;
+        Ok(Self {
             name: place.name.to_owned(),
             address: place.address,
             log: place.folder.join(format!("{}.log", place.name)),
             image: image.clone(),
-            tap,
+            tap: format!("{}{}", place.bridge, place.name),
+            link,
             accelerator: place.accelerator.to_owned(),
             folder: place.folder.to_owned(),
             disk: Arc::new(Mutex::new(disk)),
             running: None,
-        };
-        run(&["ip", "link", "set", &machine.tap, "master", place.bridge, "up"])?;
-        Ok(machine)
+        })
     }
 
     /// Its disk.
@@ -133,16 +138,7 @@ impl Machine {
             u8::from(eager),
         );
         let last = self.address.octets()[3];
-        let mut qemu = Command::new("setpriv");
-        // The kernel ends it with the harness, whatever happens to that.
-        qemu.args([
-            "--pdeathsig",
-            "KILL",
-            "--",
-            "qemu-system-x86_64",
-            "-nodefaults",
-            "-no-user-config",
-        ]);
+        let mut qemu = apart(&["qemu-system-x86_64", "-nodefaults", "-no-user-config"]);
         qemu.args([
             "-display",
             "none",
@@ -168,7 +164,11 @@ impl Machine {
         );
         qemu.args(["-blockdev", &disk]);
         qemu.args(["-device", "virtio-blk-pci,drive=disk,write-cache=on"]);
-        let net = format!("tap,id=net,ifname={},script=no,downscript=no", self.tap);
+        let net = format!(
+            "tap,id=net,ifname={},script={},downscript=no",
+            self.tap,
+            self.link.display()
+        );
         qemu.args(["-netdev", &net]);
         let card = format!("virtio-net-pci,netdev=net,romfile=,mac=52:54:00:87:00:{last:02x}");
         qemu.args(["-device", &card, "-device", "virtio-rng-pci"]);
@@ -201,7 +201,6 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.power_off();
-        drop(run(&["ip", "link", "delete", &self.tap]));
     }
 }
 
