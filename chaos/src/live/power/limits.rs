@@ -19,8 +19,10 @@ pub const DISK_OPENED_MAX: Duration = Duration::from_secs(20);
 pub const BOOT_MAX: Duration = Duration::from_secs(240);
 /// How long one answer may take when the node is looked at after a cut.
 pub const LOOK_MAX: Duration = Duration::from_secs(15);
-/// How often a look is tried.
+/// How often files and histories are tried to be looked at.
 pub const LOOKS_MAX: usize = 8;
+/// How often a register is read until it is told: the answer has to come as fast as from a machine that is not emulated.
+pub const READS_MAX: usize = 40;
 /// How many names are read back in one login.
 pub const NAMES_PER_LOGIN: usize = 25;
 /// The shortest load before a cut, in milliseconds.

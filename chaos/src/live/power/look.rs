@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use argosy_cluster::sim::Dice;
 
 use super::bench::{Bench, since_power_on};
-use super::limits::{LOOKS_MAX, NAMES_PER_LOGIN};
+use super::limits::{LOOKS_MAX, NAMES_PER_LOGIN, READS_MAX};
 use crate::invariants::{Broken, linearizable, whole_files};
 use crate::live::cluster::ACCOUNT;
 use crate::live::files::{Files, whole};
@@ -45,7 +45,7 @@ fn registers(bench: &Bench, desk: &Desk) -> Result<(), String> {
     let mut dice = Dice::new(1);
     for key in desk.keys() {
         for (at, machine) in bench.machines.iter().enumerate() {
-            let mut looks = (0..LOOKS_MAX).map(|_| desk.once(9_000 + at as u64, at, &key, Action::Read, &mut dice));
+            let mut looks = (0..READS_MAX).map(|_| desk.once(9_000 + at as u64, at, &key, Action::Read, &mut dice));
             if !looks.any(|seen| matches!(seen, Outcome::Read(_))) {
                 return Err(format!("{} does not answer what {key} is", machine.name));
             }
