@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The only process tree of a virtual machine under power cuts: mounts the disk, makes a node where there is none, runs it.
+# All that runs in a machine under power cuts: mounts the disk, makes a node where there is none, runs it.
 # The kernel hands over NODE, ADDRESS, VERB, TOKEN and EAGER from its command line.
 /bin/busybox --install -s /bin
 mount -t proc proc /proc

@@ -1,5 +1,5 @@
-//! Every bound of the power cuts, with its unit and its reason. A virtual machine without the processor's help is ten to
-//! thirty times slower than this machine, so nothing here says anything of the product's speed.
+//! Every bound of the power cuts, with its unit and its reason. A virtual machine without the processor's help is ten
+//! to thirty times slower than this machine, so nothing here says anything of the product's speed.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub const BOOT_MAX: Duration = Duration::from_secs(240);
 pub const LOOK_MAX: Duration = Duration::from_secs(15);
 /// How often files and histories are tried to be looked at.
 pub const LOOKS_MAX: usize = 8;
-/// How often a register is read until it is told: the answer has to come as fast as from a machine that is not emulated.
+/// How often a register is read until it is told: each answer has the time of a machine that is not emulated.
 pub const READS_MAX: usize = 40;
 /// How many names are read back in one login.
 pub const NAMES_PER_LOGIN: usize = 25;

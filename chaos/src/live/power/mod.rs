@@ -1,5 +1,5 @@
-//! Power cuts: the real node in virtual machines whose disks keep by chance what nobody flushed. Under load the power goes,
-//! for all machines at once; they start again from their disks, and what was acknowledged must be there.
+//! Power cuts: the real node in virtual machines whose disks keep by chance what nobody flushed. Under load the power
+//! goes, for all machines at once; they start again from their disks, and what was acknowledged must be there.
 //!
 //! A killed process loses nothing that it wrote: only a lost page cache and a disk's lost cache show a missing sync.
 //!

@@ -1,5 +1,5 @@
-//! Serves a disk by the NBD protocol (fixed newstyle negotiation, simple replies), as QEMU asks for it. No FUA is offered:
-//! a client that wants a write on the disk has to flush.
+//! Serves a disk by the NBD protocol (fixed newstyle negotiation, simple replies), as QEMU asks for it. No FUA is
+//! offered: a client that wants a write on the disk has to flush.
 //!
 //! What survives a power cut is left to `disk`.
 

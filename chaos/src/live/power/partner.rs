@@ -1,5 +1,5 @@
-//! A partner in load: several uploads in one login of OpenSSH's `sftp`, most of them small, since a login costs seconds in
-//! a machine that is emulated.
+//! A partner in load: several uploads in one login of OpenSSH's `sftp`, most of them small, since a login costs seconds
+//! in a machine that is emulated.
 //!
 //! What stands there in the end is left to `look`.
 

@@ -82,8 +82,8 @@ impl Cut {
         let sum = |of: fn(&Lost) -> usize| self.lost.iter().map(of).sum::<usize>();
         let pending: u64 = self.lost.iter().map(|lost| lost.pending_bytes).sum();
         format!(
-            "cut {} at {:.1} s, {}, {}: {} KiB not flushed, {} sectors kept, {} lost; {} flushes, {} uploads and {} changes \
-             acknowledged before; {}ready after {:.1} s: {}",
+            "cut {} at {:.1} s, {}, {}: {} KiB not flushed, {} sectors kept, {} lost; {} flushes, {} uploads and \
+             {} changes acknowledged before; {}ready after {:.1} s: {}",
             self.number,
             self.at.as_secs_f64(),
             if self.eager { "eager kernel" } else { "lazy kernel" },
@@ -127,8 +127,8 @@ impl Verdict {
         let mut ready: Vec<Duration> = self.cuts.iter().map(|cut| cut.ready).collect();
         ready.sort_unstable();
         format!(
-            "{} cuts; {} uploads acknowledged, {} logins broken off in the middle; {} operations, {} changes acknowledged; ready after {:.1} s \
-             (median); {} promises broken; {:.0} s",
+            "{} cuts; {} uploads acknowledged, {} logins broken off in the middle; {} operations, \
+             {} changes acknowledged; ready after {:.1} s (median); {} promises broken; {:.0} s",
             self.cuts.len(),
             self.uploads.0,
             self.uploads.1,
