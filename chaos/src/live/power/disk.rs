@@ -81,6 +81,9 @@ pub struct Disk {
     /// A planted bug: a flush is answered, and only what is older than this is on the disk.
     forgets: Option<Duration>,
     flushes: u64,
+    /// The next flush is the moment of the power cut.
+    armed: bool,
+    struck: bool,
 }
 
 fn put(pages: &mut Pages, at: u64, bytes: &[u8]) {
@@ -110,6 +113,8 @@ impl Disk {
             pending: Vec::new(),
             forgets,
             flushes: 0,
+            armed: false,
+            struck: false,
         }
     }
 
@@ -186,8 +191,23 @@ impl Disk {
         true
     }
 
-    /// What was written is on the disk when this returns; a disk that lies keeps the newest in its cache.
-    pub fn flush(&mut self) {
+    /// From now on no flush is done: the power goes at the next, when all that it was for is still in the cache.
+    pub fn arm(&mut self) {
+        self.armed = true;
+    }
+
+    /// Whether that flush was asked for.
+    pub fn is_struck(&self) -> bool {
+        self.struck
+    }
+
+    /// True: what was written is on the disk; a disk that lies keeps the newest in its cache. False: the power is about to
+    /// go, and nothing more is answered.
+    pub fn flush(&mut self) -> bool {
+        if self.armed {
+            self.struck = true;
+            return false;
+        }
         self.flushes += 1;
         let now = Instant::now();
         let old = |write: &Pending| self.forgets.is_none_or(|forgets| now - write.since > forgets);
@@ -195,10 +215,12 @@ impl Disk {
         for write in self.pending.drain(..count) {
             put(&mut self.durable, write.at, &write.bytes);
         }
+        true
     }
 
     /// The power is gone: what is on the disk now is all that the next start sees.
     pub fn cut(&mut self, loss: Loss, dice: &mut Dice) -> Lost {
+        (self.armed, self.struck) = (false, false);
         // A disk that lies goes on in order, or no file system would survive it.
         let loss = if self.forgets.is_some() { Loss::All } else { loss };
         let pending = std::mem::take(&mut self.pending);
@@ -298,6 +320,17 @@ mod tests {
                 assert!([1, 2].contains(&first(&disk, ATOM)), "{loss:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_armed_disk_does_no_flush_until_the_power_was_cut() {
+        let mut disk = disk();
+        disk.write(0, sector(1));
+        disk.arm();
+        assert!(!disk.is_struck() && !disk.flush() && disk.is_struck());
+        disk.cut(Loss::All, &mut Dice::new(1));
+        assert_eq!((first(&disk, 0), disk.is_struck()), (0, false));
+        assert!(disk.flush());
     }
 
     #[test]

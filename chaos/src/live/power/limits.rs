@@ -13,6 +13,8 @@ pub const REQUEST_BYTES_MAX: u32 = 32 * 1024 * 1024;
 pub const OPTION_BYTES_MAX: u32 = 8 * 1024;
 /// How many options a client may negotiate.
 pub const OPTIONS_MAX: u32 = 64;
+/// How long a cut waits for a flush, in the middle of which it comes.
+pub const STRIKE_MAX: Duration = Duration::from_secs(4);
 /// How long QEMU may take until it opens its disk.
 pub const DISK_OPENED_MAX: Duration = Duration::from_secs(20);
 /// How long a virtual machine may take from power on until its node is ready.

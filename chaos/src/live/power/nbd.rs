@@ -123,6 +123,7 @@ pub fn serve<S: Read + Write>(stream: &mut S, disk: &Mutex<Disk>) -> Result<()> 
     if !negotiate(stream, bytes)? {
         return Ok(());
     }
+    let mut silent = false;
     loop {
         let request = Request::parse(&read_array(stream)?).ok_or_else(|| wrong("not a request of NBD"))?;
         let length = usize::try_from(request.length).unwrap_or(0);
@@ -136,7 +137,7 @@ pub fn serve<S: Read + Write>(stream: &mut S, disk: &Mutex<Disk>) -> Result<()> 
             match request.verb {
                 Verb::Disconnect => return Ok(()),
                 Verb::Flush => {
-                    disk.flush();
+                    silent |= !disk.flush();
                     OK
                 }
                 Verb::Write if disk.write(request.at, written) => OK,
@@ -150,6 +151,10 @@ pub fn serve<S: Read + Write>(stream: &mut S, disk: &Mutex<Disk>) -> Result<()> 
                 Verb::Write | Verb::Other(_) => EINVAL,
             }
         };
+        // What comes behind a flush that is not answered is taken and not answered either, until the power is gone.
+        if silent {
+            continue;
+        }
         let mut answer = reply(request.cookie, error);
         answer.append(&mut read);
         stream.write_all(&answer)?;

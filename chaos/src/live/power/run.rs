@@ -8,7 +8,7 @@ use argosy_cluster::sim::Dice;
 
 use super::bench::Bench;
 use super::disk::{Loss, Lost};
-use super::limits::{LOAD_MS_MIN, LOAD_MS_SPREAD, STARTING_MS_SPREAD};
+use super::limits::{LOAD_MS_MIN, LOAD_MS_SPREAD, STARTING_MS_SPREAD, STRIKE_MAX};
 use super::look::{self, Looked};
 use super::machine::{Machine, Make};
 use super::{partner, report};
@@ -209,6 +209,8 @@ fn uploads(bench: &Bench) -> (u64, u64) {
 fn load_until_cut(asked: &Asked, bench: &mut Bench, desk: &Desk, round: usize, dice: &mut Dice) {
     desk.over.store(false, Ordering::Relaxed);
     let lasts = Duration::from_millis(LOAD_MS_MIN + dice.below(LOAD_MS_SPREAD));
+    // Most moments are none in which a disk has much to lose: three cuts of four come in the middle of a flush.
+    let in_flush = dice.below(4) != 0;
     let Bench { machines, files, .. } = bench;
     std::thread::scope(|scope| {
         for (at, files) in files.iter().enumerate() {
@@ -221,9 +223,21 @@ fn load_until_cut(asked: &Asked, bench: &mut Bench, desk: &Desk, round: usize, d
             }
         }
         std::thread::sleep(lasts);
+        if in_flush {
+            wait_for_flush(machines);
+        }
         machines.iter_mut().for_each(Machine::power_off);
         desk.over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Waits until some machine asks its disk to flush what it wrote.
+fn wait_for_flush(machines: &[Machine]) {
+    machines.iter().for_each(|machine| machine.disk().arm());
+    let until = Instant::now() + STRIKE_MAX;
+    while Instant::now() < until && !machines.iter().any(|machine| machine.disk().is_struck()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// What is to be done after a cut.
