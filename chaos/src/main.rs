@@ -1,11 +1,11 @@
-//! The command line of the chaos harness: `sim` for simulated clusters, `live` for real ones.
+//! The command line of the chaos harness: `sim` for simulated clusters, `live` for real ones, `power` for power cuts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use argosy_chaos::invariants::Broken;
-use argosy_chaos::live::{self, Nemesis};
+use argosy_chaos::live::{self, Nemesis, power};
 use argosy_chaos::sim::{Asked, Plan, Scenario, search};
 use clap::{Parser, Subcommand};
 
@@ -29,6 +29,39 @@ enum Level {
     Sim(Sim),
     /// The real binary: processes in network namespaces, or on loopback addresses behind proxies; real clients.
     Live(Live),
+    /// The real binary in virtual machines, as root: the power is cut under load.
+    Power(Power),
+}
+
+#[derive(clap::Args)]
+struct Power {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many cuts for each.
+    #[arg(long, default_value_t = 5)]
+    cuts: usize,
+    /// How many machines, all cut at once.
+    #[arg(long, default_value_t = 1)]
+    nodes: usize,
+    /// A bug that must be caught: then the verdict is that a promise was broken.
+    #[arg(long, value_enum)]
+    planted: Option<power::Planted>,
+    /// The kernel of the machines; the newest in /boot by default.
+    #[arg(long)]
+    kernel: Option<PathBuf>,
+    /// How QEMU runs them: `tcg` anywhere, `kvm` where it is there.
+    #[arg(long, default_value = "tcg")]
+    accelerator: String,
+    /// The program under test.
+    #[arg(long, default_value = "target/debug/argosy")]
+    program: PathBuf,
+    /// Where folders, logs and reports go.
+    #[arg(long, default_value = "target/chaos")]
+    folder: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -85,6 +118,7 @@ fn main() -> ExitCode {
     match Arguments::parse().level {
         Level::Sim(sim) => run_seeds(&sim),
         Level::Live(live) => run_live(&live),
+        Level::Power(asked) => run_power(&asked),
     }
 }
 
@@ -160,9 +194,7 @@ fn some_of_each(broken: &[Broken]) -> Vec<&Broken> {
 fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     let folder = asked.folder.join(format!("{}-{seed}", nemesis.name()));
     live::sweep(&folder);
-    drop(std::fs::remove_dir_all(&folder));
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let absolute = |path: &PathBuf| std::fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
+    let folder = fresh(&folder)?;
     println!(
         "{} seed {seed}: {} nodes, {} minutes",
         nemesis.name(),
@@ -176,7 +208,7 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
         nodes: asked.nodes,
         loopback: asked.loopback,
         program: absolute(&asked.program)?,
-        folder: absolute(&folder)?,
+        folder: folder.clone(),
     })?;
     println!("{}", verdict.summary());
     for broken in some_of_each(&verdict.broken) {
@@ -187,4 +219,52 @@ fn one_live(asked: &Live, nemesis: Nemesis, seed: u64) -> Result<bool, String> {
     }
     println!("  report: {}", folder.join("report.html").display());
     Ok(verdict.broken.is_empty())
+}
+
+fn run_power(asked: &Power) -> ExitCode {
+    let mut verdict = ExitCode::SUCCESS;
+    for seed in asked.seed..asked.seed + asked.seeds {
+        match one_power(asked, seed) {
+            Ok(true) => {}
+            Ok(false) => verdict = ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("power cuts, seed {seed}, could not be run: {error}");
+                verdict = ExitCode::from(2);
+            }
+        }
+    }
+    verdict
+}
+
+/// Runs one; true where every promise was kept.
+fn one_power(asked: &Power, seed: u64) -> Result<bool, String> {
+    println!("power cuts, seed {seed}: {} nodes, {} cuts", asked.nodes, asked.cuts);
+    let folder = fresh(&asked.folder.join(format!("power-{seed}")))?;
+    let verdict = power::run(&power::Asked {
+        seed,
+        cuts: asked.cuts,
+        nodes: asked.nodes,
+        program: absolute(&asked.program)?,
+        kernel: asked.kernel.clone(),
+        accelerator: asked.accelerator.clone(),
+        folder: folder.clone(),
+        planted: asked.planted,
+    })?;
+    println!("  {}", verdict.summary());
+    for broken in some_of_each(&verdict.broken) {
+        println!("  BROKEN {broken}");
+    }
+    println!("  report: {}", folder.join("report.html").display());
+    Ok(verdict.broken.is_empty())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// An empty folder, by its absolute path.
+fn fresh(folder: &Path) -> Result<PathBuf, String> {
+    drop(std::fs::remove_dir_all(folder));
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    absolute(folder)
 }

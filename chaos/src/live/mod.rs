@@ -14,6 +14,7 @@ mod listeners;
 mod load;
 mod nemesis;
 mod net;
+pub mod power;
 mod proxy;
 mod records;
 mod report;

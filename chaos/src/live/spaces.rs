@@ -42,6 +42,11 @@ impl Spaces {
         Ipv4Addr::new(10, 87, self.third, u8::try_from(at + 1).unwrap_or(1))
     }
 
+    /// The bridge that all are on.
+    pub fn bridge(&self) -> &str {
+        &self.bridge
+    }
+
     /// The namespace of node `at`.
     pub fn namespace(&self, at: usize) -> String {
         format!("{}{at}", self.prefix)
