@@ -27,11 +27,13 @@ pub enum Bug {
     LeakMemory,
     /// Every session is closed when a host key is changed.
     DropAtNewKeys,
+    /// A line of the journal begins before the one before it has ended.
+    TornJournal,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SkipRename,
         Self::LoseTheEnd,
         Self::PublishEarly,
@@ -40,6 +42,7 @@ impl Bug {
         Self::LeakHandles,
         Self::LeakMemory,
         Self::DropAtNewKeys,
+        Self::TornJournal,
     ];
 
     /// The word for it in the variable and in tables.
@@ -53,6 +56,7 @@ impl Bug {
             Self::LeakHandles => "leak-handles",
             Self::LeakMemory => "leak-memory",
             Self::DropAtNewKeys => "drop-at-new-keys",
+            Self::TornJournal => "torn-journal",
         }
     }
 }

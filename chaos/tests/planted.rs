@@ -60,6 +60,7 @@ const LIVE: &[(&str, &str, &str)] = &[
     ("leak-handles", "nothing", "back-at-level"),
     ("leak-memory", "nothing", "back-at-level"),
     ("drop-at-new-keys", "certificate", "undisturbed"),
+    ("torn-journal", "nothing", "recorded"),
     ("retry-applied-twice", "nothing", "applied-once"),
     ("woken-leader-answers", "pause-leader", "woken-leader"),
 ];

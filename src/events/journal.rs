@@ -179,6 +179,10 @@ impl Open {
                 std::fs::remove_file(old)?;
             }
         }
+        #[cfg(feature = "planted")]
+        if self.next.is_multiple_of(20) && crate::planted::is(crate::planted::Bug::TornJournal) {
+            self.file.write_all(&bytes[..bytes.len() / 2])?;
+        }
         if let Err(error) = self.file.write_all(bytes) {
             // A full disk takes a part of a line: the next one must not stand behind it.
             self.file.set_len(self.bytes)?;
