@@ -70,8 +70,13 @@ pub struct Minority {
 /// Judges from the reports of all who answered, `me` included.
 ///
 /// The newest index at which a majority of the voters has one hash decides, unless a difference is known at a newer
-/// index.
+/// index. A node that is aside is wrong until it is mended, however far behind its state is by then.
 pub fn judge(me: NodeId, voters: &BTreeSet<NodeId>, reports: &BTreeMap<NodeId, StateReportV1>) -> Verdict {
+    if reports.get(&me).is_some_and(|mine| mine.aside)
+        && let Some(minority) = wrong_alone(me, voters, reports)
+    {
+        return Verdict::Minority(minority);
+    }
     let mut by_index: BTreeMap<u64, BTreeMap<NodeId, Hash>> = BTreeMap::new();
     for (node, report) in reports {
         for (index, hash) in report.checkpoints.iter().chain(&report.now) {
@@ -108,6 +113,34 @@ pub fn judge(me: NodeId, voters: &BTreeSet<NodeId>, reports: &BTreeMap<NodeId, S
         });
     }
     differs_at.map_or(Verdict::Agreed, |index| Verdict::NoMajority { index })
+}
+
+/// Against the newest state that a majority of the voters has without this node. Checkpoints come before where a node
+/// stands just now, which the others have forgotten a moment later.
+fn wrong_alone(me: NodeId, voters: &BTreeSet<NodeId>, reports: &BTreeMap<NodeId, StateReportV1>) -> Option<Minority> {
+    let others = || reports.iter().filter(|(node, report)| **node != me && !report.aside);
+    let newest_of = |states: BTreeMap<(u64, Hash), BTreeSet<NodeId>>| {
+        let majority = voters.len() / 2 + 1;
+        let decides = |nodes: &BTreeSet<NodeId>| nodes.intersection(voters).count() >= majority;
+        let newest = states.into_iter().rev().find(|(_, nodes)| decides(nodes));
+        newest.map(|((index, hash), right)| Minority {
+            index,
+            hash,
+            right,
+            wrong: BTreeSet::from([me]),
+        })
+    };
+    let mut kept: BTreeMap<(u64, Hash), BTreeSet<NodeId>> = BTreeMap::new();
+    let mut now = kept.clone();
+    for (node, report) in others() {
+        for state in &report.checkpoints {
+            kept.entry(*state).or_default().insert(*node);
+        }
+        for state in &report.now {
+            now.entry(*state).or_default().insert(*node);
+        }
+    }
+    newest_of(kept).or_else(|| newest_of(now))
 }
 
 #[cfg(test)]
@@ -160,6 +193,33 @@ mod tests {
         );
         // A learner's hash does not count, and a learner can be wrong.
         check(2, &[&[(1, 7)], &[(1, 7)], &[(1, 8)], &[(1, 8)]], "agreed");
+    }
+
+    #[test]
+    fn a_node_that_is_aside_is_wrong_also_where_nobody_knows_its_state_any_more() {
+        let voters = (1..=3).map(NodeId).collect();
+        let mut mine = report(&[(32, 9)]);
+        mine.aside = true;
+        let mut others = report(&[(64, 7), (96, 8)]);
+        others.now = Some((101, [3; 16]));
+        let mut reports = BTreeMap::from([(NodeId(1), mine), (NodeId(2), others.clone()), (NodeId(3), others)]);
+        let expected = Minority {
+            index: 96,
+            hash: [8; 16],
+            right: BTreeSet::from([NodeId(2), NodeId(3)]),
+            wrong: BTreeSet::from([NodeId(1)]),
+        };
+        let judged = |reports: &_| judge(NodeId(1), &voters, reports);
+        assert_eq!(judged(&reports), Verdict::Minority(expected.clone()));
+        for id in [2, 3] {
+            reports.get_mut(&NodeId(id)).unwrap().checkpoints.clear();
+        }
+        let now = Minority {
+            index: 101,
+            hash: [3; 16],
+            ..expected
+        };
+        assert_eq!(judged(&reports), Verdict::Minority(now));
     }
 
     #[test]

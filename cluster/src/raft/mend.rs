@@ -40,12 +40,15 @@ pub(super) struct Standing {
 impl Standing {
     /// Nothing speaks against changes.
     pub(super) fn is_well(&self) -> bool {
-        self.verdict == Verdict::Agreed && !self.low_space && self.others_low.is_empty()
+        self.verdict == Verdict::Agreed && !self.aside && !self.low_space && self.others_low.is_empty()
     }
 
     /// Why no change may be made through this node as the leader, if so.
     pub(super) fn refusal(&self, metrics: &Metrics) -> Option<String> {
         match &self.verdict {
+            Verdict::Agreed if self.aside => {
+                return Some("the state of this leader is being mended: another node is to lead".to_owned());
+            }
             Verdict::Agreed => {}
             Verdict::Minority(minority) => {
                 return Some(format!(
@@ -148,8 +151,13 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
                 drop(self.transfer_leadership(heir.copied()).await);
             }
             Verdict::Minority(minority) => {
-                // One at a time: the others wait until this one is right again.
-                if others_aside.is_empty() && minority.wrong.first() == Some(&me) {
+                // One at a time: the others wait until this one is right again. Two that began at one moment: the
+                // first of them.
+                let first = match self.standing().aside {
+                    true => others_aside.iter().all(|other| *other > me),
+                    false => others_aside.is_empty() && minority.wrong.first() == Some(&me),
+                };
+                if first {
                     self.mend(&minority, metrics).await;
                 }
             }
@@ -161,8 +169,8 @@ impl<RT: AsyncRuntime, M: StateMachine> Core<RT, M> {
     async fn mend(&self, minority: &Minority, metrics: &Metrics) {
         let mends = {
             let mut standing = self.standing();
-            standing.aside = true;
-            standing.mends += 1;
+            let was_aside = std::mem::replace(&mut standing.aside, true);
+            standing.mends += u32::from(!was_aside);
             standing.mends
         };
         if mends > MENDS_MAX {
