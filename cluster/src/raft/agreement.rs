@@ -136,7 +136,7 @@ fn wrong_alone(me: NodeId, voters: &BTreeSet<NodeId>, reports: &BTreeMap<NodeId,
         for state in &report.checkpoints {
             kept.entry(*state).or_default().insert(*node);
         }
-        for state in &report.now {
+        if let Some(state) = &report.now {
             now.entry(*state).or_default().insert(*node);
         }
     }
