@@ -24,3 +24,5 @@ pub const WATCH_EVERY: Duration = Duration::from_millis(25);
 pub const MEMBERSHIP_MAX: Duration = Duration::from_secs(10);
 /// How long nodes may take to have the same state, once all is well.
 pub const SETTLE_MAX: Duration = Duration::from_secs(10);
+/// The longest pause between two operations of a client with which it is seen in time that every node serves.
+pub const LIVELY_PAUSE: Duration = Duration::from_millis(150);

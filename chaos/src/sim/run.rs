@@ -216,17 +216,7 @@ impl Run {
     async fn phases(&mut self) -> Result<(), String> {
         self.form().await?;
         let slots = Slots::new(OPERATIONS_PER_KEY);
-        for process in 0..self.plan.clients {
-            let client = Client {
-                world: self.world.clone(),
-                history: self.history.clone(),
-                slots: slots.clone(),
-                dice: Dice::new(self.plan.seed ^ ((process + 1) << 40)),
-                process,
-                pause: self.plan.pause,
-            };
-            sim::spawn(client.work());
-        }
+        self.clients_come(0, self.plan.pause, &slots);
         sim::spawn(watch(self.world.clone(), self.watched.clone()));
         let until = now() + self.plan.faults_last;
         let quiet_term = self.plan.faults.is_empty().then(|| self.newest_term());
@@ -241,8 +231,27 @@ impl Run {
             let broken = no_needless_election::check("a run without faults", term, self.newest_term());
             self.broken.extend(broken);
         }
+        if self.plan.pause > LIVELY_PAUSE {
+            // Few clients would say too late that a node serves, since they ask another one.
+            self.clients_come(self.plan.clients, LIVELY_PAUSE, &slots);
+        }
         self.liveness().await?;
         self.settle().await
+    }
+
+    /// As many clients as the plan has, numbered from `first`.
+    fn clients_come(&self, first: u64, pause: Duration, slots: &Slots) {
+        for process in first..first + self.plan.clients {
+            let client = Client {
+                world: self.world.clone(),
+                history: self.history.clone(),
+                slots: slots.clone(),
+                dice: Dice::new(self.plan.seed ^ ((process + 1) << 40)),
+                process,
+                pause,
+            };
+            sim::spawn(client.work());
+        }
     }
 
     /// The first node founds the cluster, the others join it.
