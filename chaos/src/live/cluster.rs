@@ -22,6 +22,27 @@ use super::net::Net;
 /// The account that all load uses.
 pub const ACCOUNT: &str = "loader";
 
+/// Makes the key pair of the load's account.
+///
+/// # Errors
+/// What `ssh-keygen` said.
+pub fn make_key(file: &Path) -> Result<(), String> {
+    let file = file.display().to_string();
+    let words = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "",
+        "-C",
+        ACCOUNT,
+        "-f",
+        &file,
+    ];
+    super::net::run(&words).map(drop)
+}
+
 /// A node: its folder and, while it runs, its process.
 pub struct Node {
     /// `n1` and so on.
@@ -363,19 +384,7 @@ impl Cluster {
     }
 
     fn key(&self) -> Result<(), String> {
-        let file = self.key_file().display().to_string();
-        super::net::run(&[
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            ACCOUNT,
-            "-f",
-            &file,
-        ])?;
+        make_key(&self.key_file())?;
         self.account(ACCOUNT)
     }
 

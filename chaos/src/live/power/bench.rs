@@ -13,10 +13,9 @@ use super::limits::{BOOT_MAX, FORGETS, LOOK_MAX};
 use super::machine::{Machine, Make, Place};
 use super::run::{Asked, Planted};
 use crate::live::api::Api;
-use crate::live::cluster::ACCOUNT;
+use crate::live::cluster::{ACCOUNT, make_key};
 use crate::live::files::Files;
 use crate::live::limits::ADMIN_PORT;
-use crate::live::net;
 use crate::live::spaces::Spaces;
 
 /// Some machines, each with a node and a storage of its own.
@@ -47,19 +46,7 @@ impl Bench {
             spaces: Spaces::new()?,
         };
         let key = asked.folder.join("key");
-        let file = key.display().to_string();
-        net::run(&[
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            ACCOUNT,
-            "-f",
-            &file,
-        ])?;
+        make_key(&key)?;
         for at in 0..asked.nodes {
             bench.add(at, asked, &image)?;
         }
