@@ -17,6 +17,11 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             comment: "alice@laptop".to_owned(),
             expires_at: Some(UnixMillis(-5)),
         }],
+        certificates: vec![
+            CertificateRule::Subject("CN=alice".to_owned()),
+            CertificateRule::AlternativeName("email:alice@example.org".to_owned()),
+            CertificateRule::Fingerprint([9; 32]),
+        ],
         home: Some(Mount {
             at: VirtualPath::root(),
             storage: name("files"),
@@ -64,6 +69,15 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         key_exchanges: vec!["ecdh-sha2-nistp256".to_owned()],
         legacy_dsa: true,
         ..SshSettings::default()
+    };
+    service.tls = TlsSettings {
+        certificates: vec![name("web")],
+        version_min: TlsVersion::V13,
+        cipher_suites: vec!["TLS_AES_256_GCM_SHA384".to_owned()],
+        groups: vec!["X25519MLKEM768".to_owned()],
+        client_certificates: ClientCertificates::Required,
+        authorities: vec![name("clients")],
+        ..TlsSettings::default()
     };
     service.nodes.insert(
         "node-2".to_owned(),
@@ -134,11 +148,44 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         (
             "ca",
             Spec::Authority(Authority {
-                kind: AuthorityKind::SshUser,
-                keys: vec!["ssh-ed25519 AAAA".to_owned()],
                 revoked_serials: vec![u64::MAX],
                 revoked_ids: vec!["laptop".to_owned()],
                 revoked_keys: vec!["SHA256:x".to_owned()],
+                ..Authority::ssh_user(vec!["ssh-ed25519 AAAA".to_owned()])
+            }),
+        ),
+        (
+            "clients",
+            Spec::Authority(Authority {
+                takes_stale_lists: true,
+                revocation_source: Some(RevocationSource {
+                    url: "http://crl.example.org/ca.crl".to_owned(),
+                    every_seconds: 3_600,
+                }),
+                ..Authority::tls_client(
+                    vec![x509::Certificate::kept(b"ca")],
+                    vec![x509::RevocationList::kept(b"crl")],
+                )
+            }),
+        ),
+        (
+            "web",
+            Spec::Certificate(Certificate {
+                issued: Some(Issued {
+                    chain: vec![x509::Certificate::kept(b"own"), x509::Certificate::kept(b"above")],
+                    key: CertificateKey {
+                        public: b"spki".to_vec(),
+                        sealed_private: vec![4, 5],
+                    },
+                }),
+                requested: Some(Requested {
+                    request: b"csr".to_vec(),
+                    key: CertificateKey {
+                        public: b"other".to_vec(),
+                        sealed_private: vec![6],
+                    },
+                }),
+                created_at: UnixMillis(4),
             }),
         ),
         (
