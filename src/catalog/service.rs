@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::restrictions::Restrictions;
+use super::service_tls::TlsSettings;
 use crate::ids::Name;
 
 /// A protocol on a port of every node.
@@ -55,6 +56,8 @@ pub struct Service {
     pub user_authorities: Vec<Name>,
     /// Algorithms and rekeying (SSH).
     pub ssh: SshSettings,
+    /// Certificates, versions and algorithms (TLS).
+    pub tls: TlsSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -160,6 +163,7 @@ impl Service {
             restrictions: Restrictions::default(),
             user_authorities: Vec::new(),
             ssh: SshSettings::default(),
+            tls: TlsSettings::default(),
             nodes: BTreeMap::new(),
         }
     }

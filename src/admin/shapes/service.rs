@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::restrictions::networks;
-use super::{Border, mount, restrictions, ssh};
+use super::{Border, mount, restrictions, ssh, tls};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
@@ -73,6 +73,7 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         restrictions: restrictions::restrictions(fields)?,
         user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
         ssh: ssh::build(fields, &default.host_keys, border.view)?,
+        tls: tls::build(fields, border.view)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -122,6 +123,7 @@ pub fn show(service: &Service) -> Value {
         "restrictions": restrictions::show(&service.restrictions),
         "user_authorities": service.user_authorities,
         "ssh": ssh::show(&service.ssh),
+        "tls": tls::show(&service.tls),
         "nodes": nodes,
     })
 }

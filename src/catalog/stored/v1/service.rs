@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::restrictions::RestrictionsV1;
+use super::tls::TlsSettingsV1;
 use super::{names, networks, show_names, show_networks};
 use crate::catalog::{Service, ServiceKind, ServiceOverride, SshPolicy, SshSettings};
 
@@ -38,6 +39,7 @@ pub(super) struct ServiceV1 {
     restrictions: RestrictionsV1,
     user_authorities: Vec<String>,
     ssh: SshSettingsV1,
+    tls: TlsSettingsV1,
     nodes: BTreeMap<String, ServiceOverrideV1>,
 }
 
@@ -106,6 +108,7 @@ impl From<&Service> for ServiceV1 {
             restrictions: (&service.restrictions).into(),
             user_authorities: show_names(&service.user_authorities),
             ssh: (&service.ssh).into(),
+            tls: (&service.tls).into(),
             nodes: service.nodes.iter().map(differs).collect(),
         }
     }
@@ -148,6 +151,7 @@ impl TryFrom<ServiceV1> for Service {
             restrictions: stored.restrictions.try_into()?,
             user_authorities: names(stored.user_authorities)?,
             ssh: stored.ssh.into(),
+            tls: stored.tls.try_into()?,
             nodes: stored.nodes.into_iter().map(differs).collect::<Result<_, _>>()?,
         })
     }
