@@ -9,6 +9,7 @@ pub mod api_token;
 pub mod authority;
 pub mod ban;
 pub mod fields;
+pub mod ftp;
 pub mod group;
 pub mod host_key;
 pub mod kinds;

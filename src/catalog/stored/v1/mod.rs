@@ -5,6 +5,7 @@ mod command;
 mod history;
 mod restrictions;
 mod service;
+mod service_ftp;
 mod settings;
 
 use ipnet::IpNet;
