@@ -6,6 +6,7 @@ mod command;
 mod history;
 mod restrictions;
 mod service;
+mod service_ftp;
 mod settings;
 mod tls;
 
