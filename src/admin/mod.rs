@@ -31,6 +31,7 @@ pub mod routes;
 pub mod select;
 pub mod serve;
 pub mod shapes;
+pub mod tries;
 pub mod watch;
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ use admission::Admission;
 use drain::Connections;
 use refusal::Register;
 
+pub use admission::contains;
 pub use drain::Drain;
+pub use header::read_proxy_header;
 pub use permit::{Over, Permit, PermitLimits, Permits, network_of};
 pub use refusal::{Counts, Refusal};
 pub use stream::{Security, Stream};

@@ -2,5 +2,6 @@
 //!
 //! What may be done is decided behind `vfs`; a protocol never knows another, but ssh, which hosts sftp.
 
+pub mod ftp;
 pub mod sftp;
 pub mod ssh;

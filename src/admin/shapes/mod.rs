@@ -10,6 +10,7 @@ pub mod authority;
 pub mod ban;
 pub mod certificate;
 pub mod fields;
+pub mod ftp;
 pub mod group;
 pub mod host_key;
 pub mod kinds;

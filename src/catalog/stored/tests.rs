@@ -3,6 +3,7 @@ use crate::catalog::pattern::{Scope, Syntax};
 use crate::catalog::*;
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
+use crate::x509;
 
 /// One object of each kind, every field set.
 pub fn one_of_each() -> Vec<Object<Spec>> {
@@ -70,6 +71,18 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         legacy_dsa: true,
         ..SshSettings::default()
     };
+    service.ftp = FtpSettings {
+        passive_ports: (40_000, 40_009),
+        passive_address: PassiveAddress::Address("192.0.2.1".parse().unwrap()),
+        passive_networks: vec![PassiveNetwork {
+            clients: "10.0.0.0/8".parse().unwrap(),
+            address: PassiveAddress::Connection,
+        }],
+        active: false,
+        data_peer: DataPeer::Resumed,
+        minimum_rate: 1_000,
+        ..FtpSettings::default()
+    };
     service.tls = TlsSettings {
         certificates: vec![name("web")],
         version_min: TlsVersion::V13,
@@ -86,6 +99,7 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             port: Some(22),
             enabled: Some(false),
             proxy_networks: Some(vec!["10.1.0.0/16".parse().unwrap()]),
+            passive_address: Some(PassiveAddress::Name("ftp.example.org".to_owned())),
         },
     );
     let specs = vec![

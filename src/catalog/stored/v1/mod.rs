@@ -6,6 +6,7 @@ mod command;
 mod history;
 mod restrictions;
 mod service;
+mod service_ftp;
 mod settings;
 mod tls;
 
@@ -135,7 +136,12 @@ fn show_networks(networks: &[IpNet]) -> Vec<String> {
 }
 
 fn all<T, U>(items: Vec<T>, convert: impl Fn(T) -> Result<U, String>) -> Result<Vec<U>, String> {
-    items.into_iter().map(convert).collect()
+    // As much room as is needed, for it stays in memory: `collect` takes room for four where it may fail.
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.push(convert(item)?);
+    }
+    Ok(all)
 }
 
 impl From<&Object<Spec>> for ObjectV1 {
