@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{self, Fields};
+use super::fields::Fields;
 use crate::admin::limits::{IDLE_SECONDS_MAX, MINIMUM_RATE_MAX, PASSIVE_NETWORKS_MAX};
 use crate::admin::problem::Problem;
 use crate::catalog::{DataPeer, FtpSettings, PassiveAddress, PassiveNetwork};

@@ -1,0 +1,8 @@
+//! A service on a free port and a small client: what clients see.
+
+mod bad_input;
+mod client;
+mod tls;
+mod transfers;
+mod verbs;
+mod world;
