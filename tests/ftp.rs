@@ -42,16 +42,25 @@ fn curl_moves_files_resumes_lists_and_goes_active_on_every_node() {
         let there = |name: &str| url(cluster, &service, at, name);
         let run = |arguments: &[&str]| process::run(curl(&account, arguments), b"").ok();
         run(&["--ftp-create-dirs", "-T", &path("whole"), &there(&format!("at-{at}/f"))]);
-        assert!(std::fs::read(account.home.join(format!("at-{at}/f"))).unwrap() == whole, "an upload");
+        assert!(
+            std::fs::read(account.home.join(format!("at-{at}/f"))).unwrap() == whole,
+            "an upload"
+        );
         let other = url(cluster, &service, (at + 1) % cluster.nodes.len(), &format!("at-{at}/f"));
         run(&["-o", &path("back"), &other]);
-        assert!(std::fs::read(path("back")).unwrap() == whole, "a download through another node");
+        assert!(
+            std::fs::read(path("back")).unwrap() == whole,
+            "a download through another node"
+        );
         std::fs::copy(path("half"), path("part")).unwrap();
         run(&["-C", "-", "-o", &path("part"), &other]);
         assert!(std::fs::read(path("part")).unwrap() == whole, "a resumed download");
         run(&["-T", &path("half"), &there(&format!("at-{at}/r"))]);
         run(&["-C", "-", "-T", &path("whole"), &there(&format!("at-{at}/r"))]);
-        assert!(std::fs::read(account.home.join(format!("at-{at}/r"))).unwrap() == whole, "a resumed upload");
+        assert!(
+            std::fs::read(account.home.join(format!("at-{at}/r"))).unwrap() == whole,
+            "a resumed upload"
+        );
         run(&["--ftp-port", "-", "-o", &path("active"), &other]);
         assert!(std::fs::read(path("active")).unwrap() == whole, "active mode");
         run(&["--disable-epsv", "-o", &path("pasv"), &other]);
@@ -139,7 +148,9 @@ fn rclone_copies_and_checks_a_tree() {
     );
     let rclone = |arguments: &[&str]| {
         let mut command = process::command("rclone");
-        command.args(["--config", "/dev/null", "--retries", "1"]).args(arguments);
+        command
+            .args(["--config", "/dev/null", "--retries", "1"])
+            .args(arguments);
         process::run(command, b"").ok()
     };
     rclone(&["copy", &from.display().to_string(), &remote]);
@@ -160,7 +171,9 @@ fn an_account_disabled_in_an_upload_ends_it_at_once_and_nothing_is_published() {
     arguments.push(&there);
     let mut child = process::spawn({
         let mut command = curl(&account, &arguments);
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         command
     })
     .unwrap();
@@ -173,9 +186,11 @@ fn an_account_disabled_in_an_upload_ends_it_at_once_and_nothing_is_published() {
     spec["enabled"] = json!(false);
     let path = format!("/api/v1/account/{}?wait=enforced&timeout=10s", account.name);
     cluster.api(2).put(&path, &spec).enforced();
-    eventually("the upload has ended", Duration::from_secs(5), || match child.try_wait().unwrap() {
-        Some(status) if !status.success() => Ok(()),
-        other => Err(format!("{other:?}")),
+    eventually("the upload has ended", Duration::from_secs(5), || {
+        match child.try_wait().unwrap() {
+            Some(status) if !status.success() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     });
     assert!(!Path::new(&account.home.join("f")).exists(), "it was not published");
     assert!(!sessions().contains(&account.name));

@@ -168,3 +168,7 @@ pub const REKEY_BYTES_MAX: u64 = 1 << 30;
 pub const REKEY_SECONDS_MIN: u32 = 10;
 /// The same, at most: a day.
 pub const REKEY_SECONDS_MAX: u32 = 86_400;
+/// Seconds between two fetches of a revocation list, at least.
+pub const REVOCATION_EVERY_SECONDS_MIN: u32 = 60;
+/// Seconds between two fetches of a revocation list, at most.
+pub const REVOCATION_EVERY_SECONDS_MAX: u32 = 7 * 24 * 3600;

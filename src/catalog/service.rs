@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::restrictions::Restrictions;
 use super::service_ftp::{FtpSettings, PassiveAddress};
+use super::service_tls::TlsSettings;
 use crate::ids::Name;
 
 /// A protocol on a port of every node.
@@ -58,6 +59,8 @@ pub struct Service {
     pub ssh: SshSettings,
     /// Data connections and where TLS is required (FTP and FTPS).
     pub ftp: FtpSettings,
+    /// Certificates, versions and algorithms (TLS).
+    pub tls: TlsSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -179,6 +182,7 @@ impl Service {
             user_authorities: Vec::new(),
             ssh: SshSettings::default(),
             ftp: FtpSettings::default(),
+            tls: TlsSettings::default(),
             nodes: BTreeMap::new(),
         }
     }
@@ -200,7 +204,10 @@ impl Service {
     /// What clients from `client` are told as the address of passive data connections on the node `node`.
     pub fn passive_address_for(&self, node: &str, client: std::net::IpAddr) -> &PassiveAddress {
         let of_network = self.ftp.passive_networks.iter().find(|of| of.clients.contains(&client));
-        let of_node = self.nodes.get(node).and_then(|differs| differs.passive_address.as_ref());
+        let of_node = self
+            .nodes
+            .get(node)
+            .and_then(|differs| differs.passive_address.as_ref());
         of_network
             .map(|of| &of.address)
             .or(of_node)

@@ -111,9 +111,9 @@ fn networks(given: &[String]) -> Result<Option<Value>, CliError> {
     };
     let network = |text: &Value| {
         let text = text.as_str().unwrap_or_default();
-        let (clients, address) = text.split_once('=').ok_or_else(|| {
-            CliError::usage(format!("--passive-network `{text}` is not of the form NETWORK=ADDRESS"))
-        })?;
+        let (clients, address) = text
+            .split_once('=')
+            .ok_or_else(|| CliError::usage(format!("--passive-network `{text}` is not of the form NETWORK=ADDRESS")))?;
         Ok(json!({ "clients": clients, "address": address }))
     };
     let networks: Result<Vec<_>, CliError> = texts.iter().map(network).collect();

@@ -11,6 +11,7 @@ pub mod permit;
 pub mod proxy;
 mod refusal;
 mod stream;
+pub mod tls;
 
 use std::future::Future;
 use std::io;
@@ -38,6 +39,7 @@ pub use header::read_proxy_header;
 pub use permit::{Over, Permit, PermitLimits, Permits, network_of};
 pub use refusal::{Counts, Refusal};
 pub use stream::{Security, Stream};
+pub use tls::TlsSource;
 
 /// A connection that was let in to sign in.
 #[derive(Debug)]

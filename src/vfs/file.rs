@@ -170,6 +170,13 @@ impl Core {
         Err(failed.get_or_insert(too_large(max)).clone())
     }
 
+    /// Refuses an upload of `bytes` bytes that the limits do not let in or for which there is no room now; runs on the
+    /// pool.
+    pub(super) fn check_announced(&self, bytes: u64) -> Result<(), VfsError> {
+        self.check_size(bytes)?;
+        check_reserve(&self.fd, self.place.storage.spec.reserve_bytes.saturating_add(bytes))
+    }
+
     /// How many of `more` bytes at `offset` the limit still has room for.
     pub(super) fn within_size(&self, offset: u64, more: u64) -> u64 {
         let max = self.writes.as_ref().and_then(Right::upload_bytes_max);

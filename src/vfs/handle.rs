@@ -76,6 +76,14 @@ impl OpenFile {
         Writes::write(core, offset, chunk).await
     }
 
+    /// The client says how many bytes it will send: refuses at once what the limits or the room left would refuse
+    /// later. Nothing is reserved.
+    pub async fn announce(&self, bytes: u64) -> Result<(), VfsError> {
+        let core = self.core()?;
+        core.check_write(0, 0)?;
+        Self::run(core, move |core| core.check_announced(bytes)).await
+    }
+
     /// Attributes of the open file.
     pub async fn attributes(&self) -> Result<Attributes, VfsError> {
         let core = self.core()?;

@@ -75,6 +75,8 @@ pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space
 #[derive(Clone)]
 pub struct Vfs {
     inner: Arc<Inner>,
+    /// What events say was spoken; `None`: the session's protocol.
+    protocol: Option<&'static str>,
 }
 
 struct Inner {
@@ -139,6 +141,16 @@ impl Vfs {
                 pace: Pace::default(),
                 confirmed: OnceLock::new(),
             }),
+            protocol: None,
+        }
+    }
+
+    /// The same door for a session that speaks more than one protocol: what is done through it is recorded under this
+    /// one's name.
+    pub fn speaking(&self, protocol: &'static str) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            protocol: Some(protocol),
         }
     }
 
@@ -152,6 +164,7 @@ impl Vfs {
         Asker {
             inner: self.inner.clone(),
             session: session.clone(),
+            protocol: self.protocol.unwrap_or(session.protocol),
         }
     }
 

@@ -17,6 +17,8 @@ use crate::session::{CloseReason, Session};
 pub(super) struct Asker {
     pub(super) inner: Arc<Inner>,
     pub(super) session: Arc<Session>,
+    /// What is spoken, for events.
+    pub(super) protocol: &'static str,
 }
 
 /// Where a virtual path lies; the disk was not asked yet.
@@ -289,7 +291,7 @@ impl Asker {
             verb,
             account: self.session.account().clone(),
             peer: self.session.peer,
-            protocol: self.session.protocol,
+            protocol: self.protocol,
             session: self.session.id,
             path: path.clone(),
             target: target.cloned(),

@@ -30,7 +30,9 @@ pub fn build(service: &mut Fields, default: FtpSettings) -> Result<FtpSettings, 
         passive_networks: fields.list("passive_networks", PASSIVE_NETWORKS_MAX, network)?,
         active: fields.take("active")?.unwrap_or(default.active),
         data_peer: fields.take::<DataPeer>("data_peer")?.unwrap_or(default.data_peer),
-        require_tls_control: fields.take("require_tls_control")?.unwrap_or(default.require_tls_control),
+        require_tls_control: fields
+            .take("require_tls_control")?
+            .unwrap_or(default.require_tls_control),
         require_tls_data: fields.take("require_tls_data")?.unwrap_or(default.require_tls_data),
         lenient_tls_end: fields.take("lenient_tls_end")?.unwrap_or(default.lenient_tls_end),
         data_idle_seconds: fields.number("data_idle_seconds", default.data_idle_seconds, 1, IDLE_SECONDS_MAX)?,
@@ -82,7 +84,10 @@ pub fn passive_address(fields: &mut Fields, name: &'static str) -> Result<Option
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     // What ends in a number would be an address, and is none.
-    let numeric = text.rsplit('.').next().is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let numeric = text
+        .rsplit('.')
+        .next()
+        .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     if text.len() > HOST_BYTES_MAX || !text.split('.').all(label) || numeric {
         let reason = "must be `connection`, an IPv4 address or the name of a host";
         return Err(Problem::invalid(&fields.at(name), reason));
@@ -135,7 +140,10 @@ pub fn schema() -> Value {
         "description": "`connection`, an IPv4 address or the name of a host." });
     let on = json!({ "type": "boolean" });
     let mut put = |name: &str, schema: Value| fields.insert(name.to_owned(), schema);
-    put("passive_ports", json!({ "type": "string", "pattern": "^[0-9]{4,5}-[0-9]{4,5}$" }));
+    put(
+        "passive_ports",
+        json!({ "type": "string", "pattern": "^[0-9]{4,5}-[0-9]{4,5}$" }),
+    );
     put("passive_address", address.clone());
     let mut network = Map::new();
     network.insert("clients".to_owned(), json!({ "type": "string" }));
@@ -145,12 +153,21 @@ pub fn schema() -> Value {
         json!({ "type": "array", "maxItems": PASSIVE_NETWORKS_MAX, "items": super::schema::object(network) }),
     );
     put("active", on.clone());
-    put("data_peer", json!({ "type": "string", "enum": ["same-address", "same-network", "resumed"] }));
+    put(
+        "data_peer",
+        json!({ "type": "string", "enum": ["same-address", "same-network", "resumed"] }),
+    );
     put("require_tls_control", on.clone());
     put("require_tls_data", on.clone());
     put("lenient_tls_end", on);
-    put("data_idle_seconds", json!({ "type": "integer", "minimum": 1, "maximum": IDLE_SECONDS_MAX }));
-    put("minimum_rate", json!({ "type": "integer", "minimum": 0, "maximum": MINIMUM_RATE_MAX }));
+    put(
+        "data_idle_seconds",
+        json!({ "type": "integer", "minimum": 1, "maximum": IDLE_SECONDS_MAX }),
+    );
+    put(
+        "minimum_rate",
+        json!({ "type": "integer", "minimum": 0, "maximum": MINIMUM_RATE_MAX }),
+    );
     super::schema::object(fields)
 }
 
@@ -182,14 +199,26 @@ mod tests {
     fn a_refusal_names_the_field_and_the_reason() {
         for (ftp, words) in [
             (json!([]), &["ftp", "object"][..]),
-            (json!({"passive_ports": "50000"}), &["ftp.passive_ports", "first and the last"]),
+            (
+                json!({"passive_ports": "50000"}),
+                &["ftp.passive_ports", "first and the last"],
+            ),
             (json!({"passive_ports": "1000-2000"}), &["ftp.passive_ports", "1024"]),
             (json!({"passive_ports": "3000-2000"}), &["ftp.passive_ports"]),
             (json!({"passive_ports": "3000-70000"}), &["ftp.passive_ports"]),
-            (json!({"passive_address": "300.1.1.1"}), &["ftp.passive_address", "name of a host"]),
+            (
+                json!({"passive_address": "300.1.1.1"}),
+                &["ftp.passive_address", "name of a host"],
+            ),
             (json!({"passive_address": "a b"}), &["ftp.passive_address"]),
-            (json!({"passive_networks": [{"clients": "10.0.0.0/8"}]}), &["passive_networks[0].address", "missing"]),
-            (json!({"passive_networks": [{"clients": "x", "address": "a"}]}), &["passive_networks[0].clients"]),
+            (
+                json!({"passive_networks": [{"clients": "10.0.0.0/8"}]}),
+                &["passive_networks[0].address", "missing"],
+            ),
+            (
+                json!({"passive_networks": [{"clients": "x", "address": "a"}]}),
+                &["passive_networks[0].clients"],
+            ),
             (json!({"data_peer": "any"}), &["ftp.data_peer", "same-address"]),
             (json!({"data_idle_seconds": 0}), &["ftp.data_idle_seconds"]),
             (json!({"ports": 1}), &["ftp.ports", "passive_ports"]),

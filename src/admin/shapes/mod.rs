@@ -8,6 +8,7 @@ pub mod administrator;
 pub mod api_token;
 pub mod authority;
 pub mod ban;
+pub mod certificate;
 pub mod fields;
 pub mod ftp;
 pub mod group;
@@ -22,6 +23,7 @@ pub mod service;
 pub mod settings;
 pub mod ssh;
 pub mod storage;
+pub mod tls;
 
 use std::cell::Cell;
 

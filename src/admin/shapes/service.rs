@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::restrictions::networks;
-use super::{Border, ftp, mount, restrictions, ssh};
+use super::{Border, ftp, mount, restrictions, ssh, tls};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
@@ -81,6 +81,7 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
         ssh: ssh::build(fields, &default.host_keys, border.view)?,
         ftp: ftp::build(fields, default.ftp)?,
+        tls: tls::build(fields, border.view)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -132,6 +133,7 @@ pub fn show(service: &Service) -> Value {
         "user_authorities": service.user_authorities,
         "ssh": ssh::show(&service.ssh),
         "ftp": ftp::show(&service.ftp),
+        "tls": tls::show(&service.tls),
         "nodes": nodes,
     })
 }

@@ -76,7 +76,11 @@ pub async fn connect(opening: Opening) -> Result<Given, Reply> {
 
 async fn go(to: SocketAddr, from: IpAddr) -> io::Result<Given> {
     let from = from.to_canonical();
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if to.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // From the address that the client knows; where its family is another (a balancer), from any.
     if from.is_ipv4() == to.is_ipv4() {
         socket.bind(SocketAddr::new(from, 0))?;

@@ -87,7 +87,10 @@ pub fn facts_line(attributes: &Attributes, facts: Facts, name: &[u8]) -> Vec<u8>
 
 /// Control characters show as `?`, so that no name can forge a second line.
 fn put_name(line: &mut Vec<u8>, name: &[u8]) {
-    line.extend(name.iter().map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }));
+    line.extend(
+        name.iter()
+            .map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }),
+    );
 }
 
 /// `-rw-r--r--    1 1000     1000          123 Nov 23 10:00 name`; times in UTC.
@@ -272,10 +275,34 @@ mod tests {
         let now = UnixMillis::from_rfc3339("2026-11-24T00:00:00Z").unwrap();
         let later = UnixMillis::from_rfc3339("2027-11-24T00:00:00Z").unwrap();
         for (name, file_type, target, now, expected) in [
-            ("a", FileType::File, None, now, "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a"),
-            ("a", FileType::Folder, None, later, "drw-r--r--    1 1000     100             123 Nov 23  2026 a"),
-            ("a\r\nb", FileType::File, None, now, "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a??b"),
-            ("a", FileType::Link, Some("b\n"), now, "lrw-r--r--    1 1000     100             123 Nov 23 10:05 a -> b?"),
+            (
+                "a",
+                FileType::File,
+                None,
+                now,
+                "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a",
+            ),
+            (
+                "a",
+                FileType::Folder,
+                None,
+                later,
+                "drw-r--r--    1 1000     100             123 Nov 23  2026 a",
+            ),
+            (
+                "a\r\nb",
+                FileType::File,
+                None,
+                now,
+                "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a??b",
+            ),
+            (
+                "a",
+                FileType::Link,
+                Some("b\n"),
+                now,
+                "lrw-r--r--    1 1000     100             123 Nov 23 10:05 a -> b?",
+            ),
         ] {
             let entry = Entry {
                 name: Bytes::from_static(name.as_bytes()),

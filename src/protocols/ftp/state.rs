@@ -96,7 +96,10 @@ pub enum Task {
     RemoveFolder(VirtualPath),
     Delete(VirtualPath),
     RenameFrom(VirtualPath),
-    Rename { from: VirtualPath, to: VirtualPath },
+    Rename {
+        from: VirtualPath,
+        to: VirtualPath,
+    },
     Size(VirtualPath),
     Modified(VirtualPath),
     SetModified(VirtualPath, UnixMillis),

@@ -88,9 +88,7 @@ impl Work {
     fn stopped(&self, stop: &Stop) -> Reply {
         match stop {
             Stop::Vfs(error) => self.refusal(error),
-            Stop::Connection(error) => {
-                Reply::new(426, format!("The data connection broke: {}.", error.kind()))
-            }
+            Stop::Connection(error) => Reply::new(426, format!("The data connection broke: {}.", error.kind())),
         }
     }
 
@@ -122,7 +120,10 @@ async fn retrieve(mut work: Work, path: &VirtualPath) -> Result<Reply, Reply> {
     let size = file.attributes().await.map_err(|error| work.refusal(&error))?.size;
     let offset = work.transfer.offset;
     if offset > size {
-        return Err(Reply::new(554, format!("The file has {size} bytes; it cannot begin at {offset}.")));
+        return Err(Reply::new(
+            554,
+            format!("The file has {size} bytes; it cannot begin at {offset}."),
+        ));
     }
     let given = connected(&mut work).await?;
     work.begin(&format!(" ({} bytes)", size - offset)).await;
@@ -188,7 +189,10 @@ async fn store(mut work: Work, path: VirtualPath, append: bool) -> Result<Ended,
     if offset > 0 {
         let size = file.attributes().await.map_err(|error| work.refusal(&error))?.size;
         if offset > size {
-            return Err(Reply::new(554, format!("The file has {size} bytes; it cannot go on at {offset}.")));
+            return Err(Reply::new(
+                554,
+                format!("The file has {size} bytes; it cannot go on at {offset}."),
+            ));
         }
     }
     work.begin("").await;
@@ -271,7 +275,10 @@ fn linger(mut stream: DataStream) {
     tokio::spawn(async move {
         let mut rest = [0; 64];
         let ended = async {
-            while tokio::io::AsyncReadExt::read(&mut stream, &mut rest).await.is_ok_and(|read| read > 0) {}
+            while tokio::io::AsyncReadExt::read(&mut stream, &mut rest)
+                .await
+                .is_ok_and(|read| read > 0)
+            {}
         };
         let _ = timeout(DATA_CLOSE_MAX, ended).await;
     });

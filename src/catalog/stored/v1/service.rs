@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restrictions::RestrictionsV1;
 use super::service_ftp::{FtpSettingsV1, PassiveAddressV1};
+use super::tls::TlsSettingsV1;
 use super::{names, networks, show_names, show_networks};
 use crate::catalog::{Service, ServiceKind, ServiceOverride, SshPolicy, SshSettings};
 
@@ -65,6 +66,7 @@ pub(super) struct ServiceV1 {
     user_authorities: Vec<String>,
     ssh: SshSettingsV1,
     ftp: FtpSettingsV1,
+    tls: TlsSettingsV1,
     nodes: BTreeMap<String, ServiceOverrideV1>,
 }
 
@@ -134,6 +136,7 @@ impl From<&Service> for ServiceV1 {
             user_authorities: show_names(&service.user_authorities),
             ssh: (&service.ssh).into(),
             ftp: (&service.ftp).into(),
+            tls: (&service.tls).into(),
             nodes: service.nodes.iter().map(differs).collect(),
         }
     }
@@ -176,6 +179,7 @@ impl TryFrom<ServiceV1> for Service {
             user_authorities: names(stored.user_authorities)?,
             ssh: stored.ssh.into(),
             ftp: stored.ftp.try_into()?,
+            tls: stored.tls.try_into()?,
             nodes: stored.nodes.into_iter().map(differs).collect::<Result<_, _>>()?,
         })
     }

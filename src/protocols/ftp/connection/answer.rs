@@ -161,7 +161,9 @@ impl Connection {
         };
         if let Err(reason) = usable {
             tracing::warn!(service = %self.service.name, reason, "no TLS");
-            return self.say(&Reply::new(431, "There is no TLS just now; try again later.")).await;
+            return self
+                .say(&Reply::new(431, "There is no TLS just now; try again later."))
+                .await;
         }
         // Whatever was sent in clear after AUTH is not the client's, or should not be.
         self.lines.clear();
@@ -182,9 +184,9 @@ impl Connection {
 
     async fn proven(&mut self, user: String, proven: Result<Principal, String>) -> Result<(), Reason> {
         let protocol = self.protocol();
-        let begun = proven.map_err(NoSession::Refused).and_then(|principal| {
-            login::begin(&self.service, &self.settings.spec, principal, self.peer, protocol)
-        });
+        let begun = proven
+            .map_err(NoSession::Refused)
+            .and_then(|principal| login::begin(&self.service, &self.settings.spec, principal, self.peer, protocol));
         match begun {
             Ok(registered) => {
                 self.registered = Some(registered);
@@ -221,12 +223,19 @@ impl Connection {
 
     /// A place at a passive port.
     fn lease(&self) -> Result<Lease, Reply> {
-        let own = self.control.stream().and_then(|stream| stream.socket().local_addr().ok());
+        let own = self
+            .control
+            .stream()
+            .and_then(|stream| stream.socket().local_addr().ok());
         let own = own.ok_or_else(|| Reply::new(425, "The connection is gone."))?;
         let ftp = &self.settings.spec.ftp;
         let expected = Expected {
             client: self.peer.ip(),
-            peer: if self.state.is_private() { ftp.data_peer } else { ftp.data_peer.without_tls() },
+            peer: if self.state.is_private() {
+                ftp.data_peer
+            } else {
+                ftp.data_peer.without_tls()
+            },
             balancers: self.balancers.clone(),
         };
         let leased = self
@@ -249,7 +258,9 @@ impl Connection {
         if form == PassiveForm::Extended {
             let port = self.lease.as_ref().map_or(0, |lease| lease.port);
             self.state.opened_passive();
-            return self.say(&Reply::new(229, format!("Entering Extended Passive Mode (|||{port}|)"))).await;
+            return self
+                .say(&Reply::new(229, format!("Entering Extended Passive Mode (|||{port}|)")))
+                .await;
         }
         let spec = &self.settings.spec;
         match spec.passive_address_for(&self.service.node.node, self.peer.ip()) {
@@ -257,7 +268,10 @@ impl Connection {
             PassiveAddress::Address(address) => self.told(Ok(*address)).await,
             PassiveAddress::Name(name) => {
                 let name = name.clone();
-                self.job = Some(Job::new(Kind::Short, async move { Outcome::Address(look_up(&name).await) }));
+                self.job = Some(Job::new(
+                    Kind::Short,
+                    async move { Outcome::Address(look_up(&name).await) },
+                ));
                 Ok(())
             }
         }
@@ -296,11 +310,18 @@ impl Connection {
     }
 
     async fn transfer(&mut self, transfer: Transfer) -> Result<(), Reason> {
-        let own = self.control.stream().and_then(|stream| stream.socket().local_addr().ok());
+        let own = self
+            .control
+            .stream()
+            .and_then(|stream| stream.socket().local_addr().ok());
         let opening = match (transfer.door, self.lease.take(), own) {
             (Door::Passive, Some(lease), _) => Opening::Passive(lease),
             (Door::Active(to), _, Some(own)) => Opening::Active(to, own.ip()),
-            _ => return self.say(&Reply::new(425, "PASV, EPSV, PORT or EPRT comes first.")).await,
+            _ => {
+                return self
+                    .say(&Reply::new(425, "PASV, EPSV, PORT or EPRT comes first."))
+                    .await;
+            }
         };
         let Some(context) = self.context() else {
             return self.say(&Reply::new(530, "Sign in first.")).await;
@@ -332,9 +353,10 @@ impl Connection {
             lenient: ftp.lenient_tls_end,
             say,
         };
-        let job = Job::new(Kind::Transfer, async move {
-            Outcome::Transfer(transfer::run(work).await)
-        });
+        let job = Job::new(
+            Kind::Transfer,
+            async move { Outcome::Transfer(transfer::run(work).await) },
+        );
         self.job = Some(job.watched(gauge, said));
         Ok(())
     }

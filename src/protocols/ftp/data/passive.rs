@@ -61,7 +61,11 @@ fn same(one: IpAddr, other: IpAddr) -> bool {
 
 fn network(address: IpAddr) -> Option<IpNet> {
     let address = address.to_canonical();
-    let bits = if address.is_ipv4() { NETWORK_BITS_V4 } else { NETWORK_BITS_V6 };
+    let bits = if address.is_ipv4() {
+        NETWORK_BITS_V4
+    } else {
+        NETWORK_BITS_V6
+    };
     IpNet::new(address, bits).ok().map(|network| network.trunc())
 }
 
@@ -243,7 +247,11 @@ impl Passive {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(DATA_BACKLOG)

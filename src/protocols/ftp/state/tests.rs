@@ -81,13 +81,49 @@ fn before_the_sign_in_only_what_the_rfcs_allow_is_answered() {
     ];
     check(policy(Tls::Absent), &allowed);
     let refused = [
-        "ACCT x", "PASV", "EPSV", "PORT 192,0,2,7,200,1", "EPRT |1|192.0.2.7|5000|", "TYPE I", "STRU F", "MODE S",
-        "REST 1", "ALLO 1", "RETR a", "STOR a", "APPE a", "STOU", "LIST", "NLST", "MLSD", "MLST", "SIZE a", "MDTM a",
-        "MFMT 20260101000000 a", "HASH a", "XSHA256 a", "XMD5 a", "CWD a", "CDUP", "PWD", "MKD a", "RMD a", "DELE a",
-        "RNFR a", "RNTO a", "ABOR", "STAT", "STAT a", "SITE CHMOD 644 a", "SITE UTIME 20260101000000 a",
+        "ACCT x",
+        "PASV",
+        "EPSV",
+        "PORT 192,0,2,7,200,1",
+        "EPRT |1|192.0.2.7|5000|",
+        "TYPE I",
+        "STRU F",
+        "MODE S",
+        "REST 1",
+        "ALLO 1",
+        "RETR a",
+        "STOR a",
+        "APPE a",
+        "STOU",
+        "LIST",
+        "NLST",
+        "MLSD",
+        "MLST",
+        "SIZE a",
+        "MDTM a",
+        "MFMT 20260101000000 a",
+        "HASH a",
+        "XSHA256 a",
+        "XMD5 a",
+        "CWD a",
+        "CDUP",
+        "PWD",
+        "MKD a",
+        "RMD a",
+        "DELE a",
+        "RNFR a",
+        "RNTO a",
+        "ABOR",
+        "STAT",
+        "STAT a",
+        "SITE CHMOD 644 a",
+        "SITE UTIME 20260101000000 a",
     ];
     for line in refused {
-        check(policy(Tls::Explicit), &[(line, "530"), ("USER a", "331"), (line, "530")]);
+        check(
+            policy(Tls::Explicit),
+            &[(line, "530"), ("USER a", "331"), (line, "530")],
+        );
     }
 }
 
@@ -157,7 +193,15 @@ fn auth_forgets_who_was_named_and_comes_before_the_sign_in() {
     let tls = || policy(Tls::Explicit);
     check(tls(), &[("USER eve", "331"), ("AUTH TLS", "tls"), ("PASS x", "503")]);
     check_inside(tls(), &[("AUTH TLS", "503")]);
-    check(tls(), &[("AUTH TLS-P", "tls"), ("USER a", "331"), ("PASS x", "prove"), ("PROT C", "200")]);
+    check(
+        tls(),
+        &[
+            ("AUTH TLS-P", "tls"),
+            ("USER a", "331"),
+            ("PASS x", "prove"),
+            ("PROT C", "200"),
+        ],
+    );
     let implicit = policy(Tls::Implicit);
     check_inside(implicit, &[("AUTH TLS", "503"), ("PROT C", "200"), ("PROT P", "200")]);
 }
@@ -197,7 +241,10 @@ fn a_data_port_is_the_clients_own_and_no_port_of_the_system() {
         active: false,
         ..policy(Tls::Absent)
     };
-    check_inside(off, &[("PORT 192,0,2,7,200,1", "502"), ("EPRT |1|192.0.2.7|5000|", "502")]);
+    check_inside(
+        off,
+        &[("PORT 192,0,2,7,200,1", "502"), ("EPRT |1|192.0.2.7|5000|", "502")],
+    );
     let six = Policy {
         peer: "2001:db8::1".parse().unwrap(),
         ..policy(Tls::Absent)
@@ -265,14 +312,22 @@ fn a_rename_is_two_commands_in_a_row() {
 #[test]
 fn rein_forgets_everything_but_tls() {
     let mut state = State::new(policy(Tls::Explicit));
-    let talk = ["AUTH TLS", "PBSZ 0", "PROT P", "USER a", "PASS x", "CWD /in", "TYPE I", "REST 7", "PASV", "REIN"];
+    let talk = [
+        "AUTH TLS", "PBSZ 0", "PROT P", "USER a", "PASS x", "CWD /in", "TYPE I", "REST 7", "PASV", "REIN",
+    ];
     for line in talk {
         told(&mut state, line);
     }
     assert_eq!(state.login, Login::Nobody);
     assert!(state.is_secure() && state.is_private());
-    assert_eq!((&state.folder, state.ascii, state.offset), (&VirtualPath::root(), true, 0));
-    assert_eq!((told(&mut state, "PWD"), told(&mut state, "USER b")), ("530".to_owned(), "331".to_owned()));
+    assert_eq!(
+        (&state.folder, state.ascii, state.offset),
+        (&VirtualPath::root(), true, 0)
+    );
+    assert_eq!(
+        (told(&mut state, "PWD"), told(&mut state, "USER b")),
+        ("530".to_owned(), "331".to_owned())
+    );
 }
 
 #[test]

@@ -88,7 +88,10 @@ async fn of_two_that_race_for_a_data_port_the_sessions_own_client_wins() {
     thief.bind("127.0.0.9:0".parse().unwrap()).unwrap();
     let thief = thief.connect(([127, 0, 0, 1], port).into()).await.unwrap();
     thief.readable().await.unwrap();
-    assert!(!matches!(thief.try_read(&mut [0; 8]), Ok(1..)), "nothing for a stranger");
+    assert!(
+        !matches!(thief.try_read(&mut [0; 8]), Ok(1..)),
+        "nothing for a stranger"
+    );
     let own = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     assert_eq!(client.code("RETR f").await, 150);
     drop(own);
@@ -106,8 +109,12 @@ async fn a_client_that_vanishes_in_an_upload_leaves_only_what_its_account_may_re
         // The control connection first, as the kernel does it for a process that is killed.
         drop(client);
         drop(stream);
-        world.until("the session is gone", |world| world.registry.count() == 0).await;
-        world.until("it is in order", |world| world.staged() == usize::from(keep)).await;
+        world
+            .until("the session is gone", |world| world.registry.count() == 0)
+            .await;
+        world
+            .until("it is in order", |world| world.staged() == usize::from(keep))
+            .await;
         assert_eq!(world.get("f"), None, "it is not published");
     }
 }

@@ -61,7 +61,10 @@ async fn a_failed_handshake_on_data_is_answered_and_the_session_goes_on() {
     for line in ["RETR f", "STOR g"] {
         let mut stream = client.passive().await;
         assert_eq!(client.code(line).await, 150);
-        stream.write_all(b"this is no handshake, this is text in clear").await.unwrap();
+        stream
+            .write_all(b"this is no handshake, this is text in clear")
+            .await
+            .unwrap();
         let (code, text) = client.reply().await;
         assert!(code == 425 && text.contains("TLS"), "{text}");
         drop(stream);

@@ -141,12 +141,20 @@ async fn active_mode_connects_to_the_client() {
     let mut client = world.alice().await;
     let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = there.local_addr().unwrap().port();
-    assert_eq!(client.code(&format!("PORT 127,0,0,1,{},{}", port >> 8, port & 255)).await, 200);
+    assert_eq!(
+        client
+            .code(&format!("PORT 127,0,0,1,{},{}", port >> 8, port & 255))
+            .await,
+        200
+    );
     client.send("RETR f").await;
     let (mut stream, _) = there.accept().await.unwrap();
     let mut back = Vec::new();
     stream.read_to_end(&mut back).await.unwrap();
-    assert_eq!((client.reply().await.0, client.reply().await.0, &back[..]), (150, 226, &b"content"[..]));
+    assert_eq!(
+        (client.reply().await.0, client.reply().await.0, &back[..]),
+        (150, 226, &b"content"[..])
+    );
     assert_eq!(client.code(&format!("EPRT |1|127.0.0.1|{port}|")).await, 200);
     client.send("STOR g").await;
     let (mut stream, _) = there.accept().await.unwrap();
@@ -188,7 +196,9 @@ async fn a_closed_session_ends_its_transfer_at_once_and_publishes_nothing() {
     assert!(code == 421 && !text.contains("disabled"), "{text}");
     assert_eq!(client.reply().await.0, 0);
     drop(stream);
-    world.until("the session is gone", |world| world.registry.count() == 0).await;
+    world
+        .until("the session is gone", |world| world.registry.count() == 0)
+        .await;
     assert_eq!(world.get("f"), None);
 }
 

@@ -44,10 +44,18 @@ async fn facts_of_files_are_told_and_set() {
         ("MFMT 20200102030405 f g", 213, "Modify=20200102030405; /f g"),
         ("MDTM f g", 213, "213 20200102030405"),
         ("SITE CHMOD 600 f g", 200, "mode"),
-        ("MLST f g", 250, " type=file;size=8;modify=20200102030405;UNIX.mode=0600; /f g"),
+        (
+            "MLST f g",
+            250,
+            " type=file;size=8;modify=20200102030405;UNIX.mode=0600; /f g",
+        ),
         ("OPTS MLST size;", 200, "MLST OPTS size;"),
         ("MLST f g", 250, " size=8; /f g"),
-        ("SITE UTIME f g 20210102030405 20210102030406 20210102030407 UTC", 200, "times"),
+        (
+            "SITE UTIME f g 20210102030405 20210102030406 20210102030407 UTC",
+            200,
+            "times",
+        ),
         ("MDTM f g", 213, "20210102030406"),
         ("SITE UTIME 202201020304 f g", 200, "times"),
         ("MDTM f g", 213, "20220102030400"),
@@ -97,13 +105,30 @@ async fn a_folder_is_listed_in_every_form() {
     assert_eq!(lines("NLST missing").await.0, 550);
     let (code, listed) = lines("LIST -la").await;
     assert_eq!((code, listed.len()), (226, 4));
-    assert!(listed.iter().any(|line| line.starts_with("-rw") && line.ends_with(" a.txt")), "{listed:?}");
-    assert!(listed.iter().any(|line| line.starts_with('d') && line.ends_with(" d")), "{listed:?}");
-    assert!(listed.iter().any(|line| line.starts_with('l') && line.ends_with(" l -> a.txt")), "{listed:?}");
+    assert!(
+        listed
+            .iter()
+            .any(|line| line.starts_with("-rw") && line.ends_with(" a.txt")),
+        "{listed:?}"
+    );
+    assert!(
+        listed.iter().any(|line| line.starts_with('d') && line.ends_with(" d")),
+        "{listed:?}"
+    );
+    assert!(
+        listed
+            .iter()
+            .any(|line| line.starts_with('l') && line.ends_with(" l -> a.txt")),
+        "{listed:?}"
+    );
     assert_eq!(lines("LIST a.txt").await.1.len(), 1);
     let (code, listed) = lines("MLSD").await;
     assert_eq!((code, listed.len()), (226, 4));
-    assert!(listed.iter().any(|line| line.starts_with("type=file;size=3;") && line.ends_with(" a.txt")));
+    assert!(
+        listed
+            .iter()
+            .any(|line| line.starts_with("type=file;size=3;") && line.ends_with(" a.txt"))
+    );
     assert_eq!(lines("MLSD missing").await.0, 550);
     assert_eq!(lines("LIST d").await, (226, Vec::new()));
     let many: Vec<String> = (0..2_000).map(|number| format!("file-{number:05}")).collect();

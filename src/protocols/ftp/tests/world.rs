@@ -14,9 +14,9 @@ use crate::catalog::{Account, Durability, Mount, Object, Service, ServiceKind, S
 use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::ids::Name;
-use crate::listener::{Listener, Surroundings};
+use crate::listener::{Listener, Surroundings, TlsSource};
 use crate::path::VirtualPath;
-use crate::protocols::ftp::{Dependencies, FtpService, TlsSource};
+use crate::protocols::ftp::{Dependencies, FtpService};
 use crate::session::Registry;
 use crate::vfs::Vfs;
 

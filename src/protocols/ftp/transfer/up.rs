@@ -13,9 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Stop, from_network};
 use crate::protocols::ftp::data::stream::DataStream;
-use crate::protocols::ftp::limits::{
-    TRANSFER_BYTES, WRITE_EARLY_AFTER, WRITE_EARLY_BYTES, WRITES_BEHIND_BYTES_MAX,
-};
+use crate::protocols::ftp::limits::{TRANSFER_BYTES, WRITE_EARLY_AFTER, WRITE_EARLY_BYTES, WRITES_BEHIND_BYTES_MAX};
 use crate::vfs::{Buffers, Chunk, OpenFile, VfsError};
 
 type Write<'a> = Pin<Box<dyn Future<Output = Result<(), VfsError>> + Send + 'a>>;

@@ -69,7 +69,10 @@ pub(in crate::protocols::ftp) fn about(command: &Command) -> Option<Reply> {
 fn help(verb: &str) -> Reply {
     let known = VERBS.iter().any(|line| line.split([' ', ',']).any(|word| word == verb));
     if known {
-        Reply::new(214, format!("{verb} is known; the RFCs 959, 2228, 2389, 2428, 3659 and 4217 say what it does."))
+        Reply::new(
+            214,
+            format!("{verb} is known; the RFCs 959, 2228, 2389, 2428, 3659 and 4217 say what it does."),
+        )
     } else {
         Reply::new(502, "This command is not known.")
     }

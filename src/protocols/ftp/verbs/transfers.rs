@@ -10,7 +10,10 @@ impl State {
         let offset = std::mem::take(&mut self.offset);
         let announced = self.announced.take();
         if self.policy.require_tls_data && !self.private {
-            return Step::Reply(Reply::new(521, "TLS is required on data connections: PROT P comes first."));
+            return Step::Reply(Reply::new(
+                521,
+                "TLS is required on data connections: PROT P comes first.",
+            ));
         }
         if self.door == Door::None {
             return Step::Reply(Reply::new(425, "PASV, EPSV, PORT or EPRT comes first."));

@@ -142,7 +142,9 @@ const ABSENT: [&str; 14] = [
 /// Why it is no command.
 pub fn parse(line: &[u8]) -> Result<Command, Unread> {
     let (verb, argument) = split(line);
-    let verb = std::str::from_utf8(verb).map_err(|_| Unread::Unknown)?.to_ascii_uppercase();
+    let verb = std::str::from_utf8(verb)
+        .map_err(|_| Unread::Unknown)?
+        .to_ascii_uppercase();
     access(&verb, argument)
         .or_else(|| transfer(&verb, argument))
         .or_else(|| names(&verb, argument))
@@ -273,9 +275,7 @@ fn others(verb: &str, argument: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(argument).trim().to_owned();
     let some = || (!text.is_empty()).then(|| text.clone());
     Some(match verb {
-        "STAT" => Ok(Command::Stat(
-            (!argument.is_empty()).then(|| without_options(argument)),
-        )),
+        "STAT" => Ok(Command::Stat((!argument.is_empty()).then(|| without_options(argument)))),
         "NOOP" => Ok(Command::Noop),
         "HELP" => Ok(Command::Help(some())),
         "SYST" => Ok(Command::Syst),

@@ -58,6 +58,9 @@ mod tests {
             let found = parse(text);
             assert_eq!(found.map(UnixMillis::to_rfc3339).as_deref(), expected, "{text}");
         }
-        assert_eq!(show(UnixMillis::from_rfc3339("2026-11-24T00:15:30.9Z").unwrap()), "20261124001530");
+        assert_eq!(
+            show(UnixMillis::from_rfc3339("2026-11-24T00:15:30.9Z").unwrap()),
+            "20261124001530"
+        );
     }
 }

@@ -24,7 +24,11 @@ fn behind(client: &str) -> Expected {
 
 /// A port that nobody has, so that only this test is there.
 fn free() -> (u16, u16) {
-    let port = std::net::TcpListener::bind((HOME, 0)).unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind((HOME, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     (port, port)
 }
 
@@ -57,7 +61,11 @@ fn who_may_come_depends_on_the_policy() {
         ("2001:db8::1", SameAddress, "2001:db8::2", false),
         ("10.0.0.1", Resumed, "192.0.2.1", true),
     ] {
-        assert_eq!(expected(control, peer).takes(data.parse().unwrap()), takes, "{control} {data}");
+        assert_eq!(
+            expected(control, peer).takes(data.parse().unwrap()),
+            takes,
+            "{control} {data}"
+        );
     }
 }
 
@@ -72,15 +80,23 @@ fn sessions_share_a_port_only_if_no_connection_could_be_meant_for_both() {
         (("10.0.0.1", Resumed), ("192.0.2.1", SameAddress), true),
     ] {
         let (one, other) = (expected(one.0, one.1), expected(other.0, other.1));
-        assert_eq!((one.is_like(&other), other.is_like(&one)), (alike, alike), "{one:?} {other:?}");
+        assert_eq!(
+            (one.is_like(&other), other.is_like(&one)),
+            (alike, alike),
+            "{one:?} {other:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn two_clients_share_a_port_and_each_gets_its_own() {
     let (ports, range) = (Arc::new(Passive::default()), free());
-    let one = ports.lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress)).unwrap();
-    let two = ports.lease(HOME, range, expected("127.0.0.2", DataPeer::SameAddress)).unwrap();
+    let one = ports
+        .lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress))
+        .unwrap();
+    let two = ports
+        .lease(HOME, range, expected("127.0.0.2", DataPeer::SameAddress))
+        .unwrap();
     assert_eq!(one.port, two.port);
     let again = ports.lease(HOME, range, expected("127.0.0.2", DataPeer::SameAddress));
     assert_eq!(again.err().unwrap().kind(), io::ErrorKind::AddrInUse);
@@ -93,7 +109,9 @@ async fn two_clients_share_a_port_and_each_gets_its_own() {
 #[tokio::test]
 async fn a_thief_gets_nothing_and_the_client_its_connection() {
     let (ports, range) = (Arc::new(Passive::default()), free());
-    let lease = ports.lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress)).unwrap();
+    let lease = ports
+        .lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress))
+        .unwrap();
     let port = lease.port;
     let thief = connect("127.0.0.9", port).await;
     assert!(is_closed(&thief).await);
@@ -106,11 +124,17 @@ async fn a_thief_gets_nothing_and_the_client_its_connection() {
 #[tokio::test]
 async fn a_place_that_was_given_up_is_free_again() {
     let (ports, range) = (Arc::new(Passive::default()), free());
-    let lease = ports.lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress)).unwrap();
+    let lease = ports
+        .lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress))
+        .unwrap();
     drop(lease);
     let stray = connect("127.0.0.1", range.0).await;
     assert!(is_closed(&stray).await);
-    assert!(ports.lease(HOME, range, expected("127.0.0.1", DataPeer::Resumed)).is_ok());
+    assert!(
+        ports
+            .lease(HOME, range, expected("127.0.0.1", DataPeer::Resumed))
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -119,18 +143,32 @@ async fn a_header_is_read_exactly_when_the_control_connection_had_one() {
     let lease = ports.lease(HOME, range, behind("192.0.2.1")).unwrap();
     let port = lease.port;
     let mut foreign = connect("127.0.0.1", port).await;
-    foreign.write_all(b"PROXY TCP4 192.0.2.2 198.51.100.9 5 6\r\n").await.unwrap();
+    foreign
+        .write_all(b"PROXY TCP4 192.0.2.2 198.51.100.9 5 6\r\n")
+        .await
+        .unwrap();
     assert!(is_closed(&foreign).await, "another client behind the same balancer");
     let mut bare = connect("127.0.0.1", port).await;
     bare.write_all(b"bytes of a file\n").await.unwrap();
     assert!(is_closed(&bare).await, "no header");
     let mut balancer = connect("127.0.0.3", port).await;
-    balancer.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.9 5 6\r\nbytes").await.unwrap();
+    balancer
+        .write_all(b"PROXY TCP4 192.0.2.1 198.51.100.9 5 6\r\nbytes")
+        .await
+        .unwrap();
     let given = soon(lease.given()).await.unwrap();
-    assert_eq!((given.client.to_string(), &given.early[..]), ("192.0.2.1".to_owned(), &b"bytes"[..]));
+    assert_eq!(
+        (given.client.to_string(), &given.early[..]),
+        ("192.0.2.1".to_owned(), &b"bytes"[..])
+    );
     // Without one, a header is nothing but bytes of the file.
-    let direct = ports.lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress)).unwrap();
+    let direct = ports
+        .lease(HOME, range, expected("127.0.0.1", DataPeer::SameAddress))
+        .unwrap();
     let mut client = connect("127.0.0.1", port).await;
-    client.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.9 5 6\r\n").await.unwrap();
+    client
+        .write_all(b"PROXY TCP4 192.0.2.1 198.51.100.9 5 6\r\n")
+        .await
+        .unwrap();
     assert!(soon(direct.given()).await.unwrap().early.is_empty());
 }
