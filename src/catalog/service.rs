@@ -57,10 +57,10 @@ pub struct Service {
     pub user_authorities: Vec<Name>,
     /// Algorithms and rekeying (SSH).
     pub ssh: SshSettings,
-    /// Data connections and where TLS is required (FTP and FTPS).
-    pub ftp: FtpSettings,
     /// Certificates, versions and algorithms (TLS).
     pub tls: TlsSettings,
+    /// Data connections and where TLS is required (FTP and FTPS).
+    pub ftp: FtpSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -181,8 +181,8 @@ impl Service {
             restrictions: Restrictions::default(),
             user_authorities: Vec::new(),
             ssh: SshSettings::default(),
-            ftp: FtpSettings::default(),
             tls: TlsSettings::default(),
+            ftp: FtpSettings::default(),
             nodes: BTreeMap::new(),
         }
     }

@@ -116,6 +116,10 @@ pub struct Object<T> {
 /// The content of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one variant a kind, named as the kind")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment: what is kept is an object of its own kind"
+)]
 pub enum Spec {
     Account(Account),
     Administrator(Administrator),

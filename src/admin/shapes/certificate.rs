@@ -93,7 +93,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         Ok((key, pair))
     };
     let issued = |chain: Vec<x509::Certificate>, pair: &Pair| -> Result<Built, Problem> {
-        chain::check(&chain, &pair.public, now).map_err(|reason| refuse(reason))?;
+        chain::check(&chain, &pair.public, now).map_err(refuse)?;
         let key = seal(name, pair, border)?;
         Ok(Built {
             spec: Spec::Certificate(Certificate {

@@ -80,8 +80,8 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         restrictions: restrictions::restrictions(fields)?,
         user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
         ssh: ssh::build(fields, &default.host_keys, border.view)?,
-        ftp: ftp::build(fields, default.ftp)?,
         tls: tls::build(fields, border.view)?,
+        ftp: ftp::build(fields, default.ftp)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -132,8 +132,8 @@ pub fn show(service: &Service) -> Value {
         "restrictions": restrictions::show(&service.restrictions),
         "user_authorities": service.user_authorities,
         "ssh": ssh::show(&service.ssh),
-        "ftp": ftp::show(&service.ftp),
         "tls": tls::show(&service.tls),
+        "ftp": ftp::show(&service.ftp),
         "nodes": nodes,
     })
 }

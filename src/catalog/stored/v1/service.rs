@@ -65,8 +65,8 @@ pub(super) struct ServiceV1 {
     restrictions: RestrictionsV1,
     user_authorities: Vec<String>,
     ssh: SshSettingsV1,
-    ftp: FtpSettingsV1,
     tls: TlsSettingsV1,
+    ftp: FtpSettingsV1,
     nodes: BTreeMap<String, ServiceOverrideV1>,
 }
 
@@ -135,8 +135,8 @@ impl From<&Service> for ServiceV1 {
             restrictions: (&service.restrictions).into(),
             user_authorities: show_names(&service.user_authorities),
             ssh: (&service.ssh).into(),
-            ftp: (&service.ftp).into(),
             tls: (&service.tls).into(),
+            ftp: (&service.ftp).into(),
             nodes: service.nodes.iter().map(differs).collect(),
         }
     }
@@ -178,8 +178,8 @@ impl TryFrom<ServiceV1> for Service {
             restrictions: stored.restrictions.try_into()?,
             user_authorities: names(stored.user_authorities)?,
             ssh: stored.ssh.into(),
-            ftp: stored.ftp.try_into()?,
             tls: stored.tls.try_into()?,
+            ftp: stored.ftp.try_into()?,
             nodes: stored.nodes.into_iter().map(differs).collect::<Result<_, _>>()?,
         })
     }
