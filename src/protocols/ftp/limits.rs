@@ -9,6 +9,8 @@ pub const LINE_BYTES_MAX: usize = 8 * 1024;
 pub const LINE_DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of one read of the control connection.
 pub const CONTROL_READ_BYTES: usize = 1024;
+/// Reads of what follows an urgent byte, before other things get their turn.
+pub const URGENT_READS_MAX: usize = 16;
 /// Command lines that wait while a command is being done; then no more are read.
 pub const QUEUE_MAX: usize = 32;
 /// Lines that were too long or held a NUL, or unknown commands, before the connection ends.

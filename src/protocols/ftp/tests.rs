@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod client;
+mod doors;
 mod tls;
 mod transfers;
 mod verbs;

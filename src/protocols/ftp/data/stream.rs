@@ -30,7 +30,8 @@ impl Gauge {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    fn note(&self, moved: Option<usize>) {
+    /// So many bytes moved; `None`: the peer has the next move.
+    pub fn note(&self, moved: Option<usize>) {
         match moved {
             Some(bytes) => {
                 self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! A small client that does what it is told, also what no client should do.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,6 +16,8 @@ pub(super) struct Client {
     stream: Option<Box<dyn Bytes>>,
     pub(super) connector: TlsConnector,
     pub(super) private: bool,
+    /// Where passive data connections go.
+    pub(super) host: IpAddr,
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +28,7 @@ impl Client {
             stream: Some(Box::new(stream)),
             connector,
             private: false,
+            host: Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -117,7 +121,7 @@ impl Client {
     /// A passive data connection, in clear as yet.
     pub(super) async fn passive(&mut self) -> TcpStream {
         let port = self.port().await;
-        TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+        TcpStream::connect((self.host, port)).await.unwrap()
     }
 
     /// The data connection as the session has it, once the transfer has begun.

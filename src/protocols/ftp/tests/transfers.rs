@@ -134,6 +134,21 @@ async fn abor_ends_a_download_also_with_telnets_commands_before_it() {
     assert_eq!((code, back.len()), (226, 30_000_000));
 }
 
+/// As ftplib and the BSD client do it: the last byte of the line is urgent, and nothing follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abor_in_an_urgent_segment_is_heard() {
+    let world = World::plain();
+    world.put("f", &content(30_000_000));
+    let stream = world.connect().await;
+    let socket = std::os::fd::AsFd::as_fd(&stream).try_clone_to_owned().unwrap();
+    let mut client = super::client::Client::new(stream, world.connector());
+    assert_eq!(client.reply().await.0, 220);
+    client.sign_in().await;
+    let _stream = client.begin("RETR f").await;
+    rustix::net::send(&socket, b"ABOR\r\n", rustix::net::SendFlags::OOB).unwrap();
+    assert_eq!((client.reply().await.0, client.reply().await.0), (426, 226));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn active_mode_connects_to_the_client() {
     let world = World::plain();

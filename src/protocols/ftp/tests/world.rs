@@ -64,6 +64,11 @@ impl World {
     }
 
     pub(super) fn new(kind: ServiceKind, change: impl FnOnce(&mut Service)) -> Self {
+        Self::on("127.0.0.1:0", kind, change)
+    }
+
+    /// The service listens on `address`.
+    pub(super) fn on(address: &str, kind: ServiceKind, change: impl FnOnce(&mut Service)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut view = View::default();
         let storage = Storage {
@@ -99,8 +104,13 @@ impl World {
         let source: TlsSource = Arc::new(move || Ok(config.clone()));
         let tls = (kind != ServiceKind::Ftp).then_some(source);
         let service = FtpService::new(name("ftp"), node, tls);
-        let address = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::open(address, name("ftp"), service, Surroundings::alone(journal)).unwrap();
+        let listener = Listener::open(
+            address.parse().unwrap(),
+            name("ftp"),
+            service,
+            Surroundings::alone(journal),
+        )
+        .unwrap();
         Self {
             folder,
             registry,
@@ -135,7 +145,10 @@ impl World {
 
     /// Connected and greeted.
     pub(super) async fn client(&self) -> Client {
-        let mut client = Client::new(self.connect().await, self.connector());
+        let stream = self.connect().await;
+        let host = stream.peer_addr().unwrap().ip();
+        let mut client = Client::new(stream, self.connector());
+        client.host = host;
         assert_eq!(client.reply().await.0, 220);
         client
     }
