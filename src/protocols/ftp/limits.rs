@@ -27,6 +27,8 @@ pub const DATA_HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 pub const DATA_CLOSE_MAX: Duration = Duration::from_secs(10);
 /// Bytes of one read of a file, of one write of an upload, and of one read of a data connection.
 pub const TRANSFER_BYTES: usize = 256 * 1024;
+/// Bytes of the first reads of a private data connection.
+pub const GATHERED_BYTES_MIN: usize = 16 * 1024;
 /// Reads of a file that run at one time once the storage is seen to wait.
 pub const READS_AHEAD: usize = 6;
 /// Bytes of an upload that wait to be written.

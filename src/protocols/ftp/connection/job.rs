@@ -200,7 +200,7 @@ mod tests {
             minimum_rate: 0,
             ..settings.clone()
         };
-        assert_eq!(ended(&settings, &[Some(0); 60]), Some(10));
+        assert_eq!(ended(&settings, &[Some(0); 60]), Some(9));
         assert_eq!(ended(&settings, &[None; 60]), None);
         assert_eq!(ended(&settings, &[Some(2_000); 60]), None);
         assert_eq!(ended(&settings, &[Some(10); 60]), Some(29));
