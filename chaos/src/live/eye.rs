@@ -80,9 +80,7 @@ fn ticks(cluster: &Cluster) -> Ticks {
     // user nice system idle iowait irq softirq steal; guests are in user already.
     let numbers: Vec<u64> = first.take(8).filter_map(|word| word.parse().ok()).collect();
     let all: u64 = numbers.iter().sum();
-    // What runs at a lower priority gives way, and does not count as other work.
-    let gives_way = numbers.get(1).copied().unwrap_or(0);
-    let idle: u64 = numbers.iter().skip(3).take(2).sum::<u64>() + gives_way;
+    let idle: u64 = numbers.iter().skip(3).take(2).sum();
     let pids = cluster.nodes.iter().filter_map(Node::pid).map(|pid| pid.to_string());
     let stats = pids.chain(["self".to_owned()]).map(|pid| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
