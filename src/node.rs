@@ -6,7 +6,7 @@ mod admin_ports;
 mod bans;
 pub mod limits;
 pub mod metrics;
-mod open_sftp;
+mod open_port;
 mod own_passwords;
 mod reseal;
 mod seen;
@@ -100,7 +100,7 @@ impl Node {
             authenticator,
             flow: Arc::new(NodeFlow::default()),
         };
-        let opener = open_sftp::SftpOpener::new(dependencies, surroundings);
+        let opener = open_port::PortOpener::new(dependencies, surroundings);
 
         let (stop, stopped) = watch::channel(false);
         let reconciler = Reconciler {

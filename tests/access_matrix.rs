@@ -1,16 +1,17 @@
-//! The golden access matrix (`tests/matrix/access.json`), run over SFTP with real processes; and the folder that is
+//! The golden access matrix (`tests/matrix/access.json`), run over SFTP and FTP with real processes; and the folder that is
 //! shared by two groups, changed while its members are signed in.
 //!
 //! The unit test of `access` holds the same table against the decision itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
 use crate::rig::account::{key, public};
 use crate::rig::stream::Talk;
-use crate::rig::{Account, Cluster, Login, limits, shared};
+use crate::rig::{Account, Cluster, Login, Service, limits, shared};
 
 const MATRIX: &str = include_str!("matrix/access.json");
 
@@ -41,9 +42,11 @@ const OPERATIONS: [(&str, Before); 11] = [
 fn known(cluster: &Cluster, name: &str, spec: &Value) -> Account {
     let mut spec = spec.clone();
     spec["keys"] = json!([{"key": public(key(0))}]);
+    let password = format!("the password of {name}");
+    spec["password"] = json!(password);
     let account = Account {
         name: name.to_owned(),
-        password: String::new(),
+        password,
         key: key(0).to_owned(),
         spec,
         home: cluster.path("files").join("matrix").join(name),
@@ -103,9 +106,30 @@ fn prepare(at: &Path, before: Before) {
     }
 }
 
+/// The matrix makes and removes the same files whatever the protocol: one at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn sftp_keeps_the_access_matrix() {
     let shared = shared();
+    keeps_the_matrix(&shared, &OPERATIONS, |account, at| {
+        Login::new(&shared, account, at).talk("matrix.py", json!({}))
+    });
+}
+
+#[test]
+fn ftp_keeps_the_access_matrix() {
+    let shared = shared();
+    let service = Service::create_as(&shared, "ftp", &json!({}));
+    let operations: Vec<_> = OPERATIONS.into_iter().filter(|(name, _)| *name != "links").collect();
+    keeps_the_matrix(&shared, &operations, |account, at| {
+        let login = service.login(account, at).by_password();
+        login.talk("ftp_matrix.py", json!({}))
+    });
+}
+
+fn keeps_the_matrix(shared: &Cluster, operations: &[(&str, Before)], begin: impl Fn(&Account, usize) -> Talk) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let matrix: Value = serde_json::from_str(MATRIX).unwrap();
     let mut objects = BTreeMap::new();
     let mut accounts = BTreeMap::new();
@@ -114,9 +138,9 @@ fn sftp_keeps_the_access_matrix() {
         objects.insert((kind.to_owned(), name.to_owned()), row["spec"].clone());
         match kind {
             "account" => {
-                accounts.insert(name.to_owned(), known(&shared, name, &row["spec"]));
+                accounts.insert(name.to_owned(), known(shared, name, &row["spec"]));
             }
-            _ => tell(&shared, kind, name, &row["spec"]),
+            _ => tell(shared, kind, name, &row["spec"]),
         }
     }
     let root = shared.path("files");
@@ -125,13 +149,13 @@ fn sftp_keeps_the_access_matrix() {
     for (number, row) in matrix["rows"].as_array().unwrap().iter().enumerate() {
         let (account, path) = (row["account"].as_str().unwrap(), row["path"].as_str().unwrap());
         let client = clients.entry(account).or_insert_with(|| {
-            let mut client = Login::new(&shared, &accounts[account], number % 3).talk("matrix.py", json!({}));
+            let mut client = begin(&accounts[account], number % 3);
             client.expect("started");
             client
         });
         let at = on_disk(&root, &mounts(&objects, &accounts[account].spec), path);
-        for (operation, before) in OPERATIONS {
-            prepare(&at, before);
+        for (operation, before) in operations {
+            prepare(&at, *before);
             client.say(&format!("{operation} {path}"));
             let denied = client.expect("did")["denied"].clone();
             let allowed = row["allow"].as_array().unwrap().contains(&json!(operation));

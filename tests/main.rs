@@ -22,6 +22,7 @@ mod disk;
 mod extensions;
 mod faults;
 mod folders;
+mod ftp;
 mod handshake;
 mod history;
 mod live;

@@ -41,6 +41,7 @@ mod role;
 mod rollback;
 mod serve;
 mod service;
+mod service_ftp;
 mod service_ssh;
 mod session;
 mod settings;

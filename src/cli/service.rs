@@ -11,6 +11,7 @@ use super::error::CliError;
 use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use super::restriction::RestrictionArgs;
+use super::service_ftp::{FtpArgs, KindArg};
 use super::service_ssh::SshArgs;
 use super::{edit, input, read};
 use crate::catalog::Kind;
@@ -23,9 +24,10 @@ impl Noun for Service {
     const KIND: Kind = Kind::Service;
     const ONE: &'static str = "service";
     const MANY: &'static str = "services";
-    const CREATE: &'static str = "Open a port for SFTP on every node";
+    const CREATE: &'static str = "Open a port for SFTP, FTP or FTPS on every node";
     const DELETE: &'static str = "Delete a service: its port is closed on every node, and its sessions";
-    const EXAMPLE: &'static str = "Example:\n  argosy service create sftp --port 22 --host-key main --wait";
+    const EXAMPLE: &'static str = "Examples:\n  argosy service create sftp --port 22 --host-key main --wait\n  \
+                                   argosy service create ftps --kind ftps --port 21 --passive-ports 50000-50100";
     const COLUMNS: &'static [Column] = &[
         ("NAME", "name"),
         ("KIND", "spec.kind"),
@@ -42,8 +44,11 @@ impl Noun for Service {
         if !spec.contains_key("port") {
             return Err(CliError::usage("a new service needs --port"));
         }
-        put(spec, "kind", Some("sftp"));
-        if !spec.contains_key("host_keys") {
+        if !spec.contains_key("kind") {
+            put(spec, "kind", Some(KindArg::Sftp.word()));
+        }
+        let is_ssh = spec.get("kind").is_some_and(|kind| kind == KindArg::Sftp.word());
+        if is_ssh && !spec.contains_key("host_keys") {
             put(spec, "host_keys", Some(every_host_key(context).await?));
         }
         Ok(())
@@ -101,8 +106,11 @@ pub struct OverrideArgs {
     /// A balancer's network there; can be repeated; `none` for none
     #[arg(long, value_name = "NETWORK")]
     proxy_network: Vec<String>,
+    /// What clients are told to connect to there for passive data connections (FTP)
+    #[arg(long, value_name = "ADDRESS")]
+    passive_address: Option<String>,
     /// Nothing differs there any more
-    #[arg(long, conflicts_with_all = ["address", "port", "enabled", "proxy_network"])]
+    #[arg(long, conflicts_with_all = ["address", "port", "enabled", "proxy_network", "passive_address"])]
     clear: bool,
 }
 
@@ -113,6 +121,7 @@ impl OverrideArgs {
         put(&mut differs, "port", self.port);
         put(&mut differs, "enabled", self.enabled);
         put(&mut differs, "proxy_networks", input::listed(&self.proxy_network));
+        put(&mut differs, "passive_address", self.passive_address);
         let differs = if self.clear { Value::Null } else { differs.into() };
         let nodes = Fields::from_iter([(node, differs)]);
         Fields::from_iter([("nodes".to_owned(), nodes.into())])
@@ -139,6 +148,9 @@ impl Run for ServiceOwn {
 /// What can be set of a service.
 #[derive(Debug, Args)]
 pub struct ServiceArgs {
+    /// The protocol; a new service speaks SFTP unless told otherwise
+    #[arg(long)]
+    kind: Option<KindArg>,
     /// The TCP port
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -199,6 +211,8 @@ pub struct ServiceArgs {
     #[command(flatten)]
     ssh: SshArgs,
     #[command(flatten)]
+    ftp: FtpArgs,
+    #[command(flatten)]
     restrictions: RestrictionArgs,
 }
 
@@ -207,6 +221,7 @@ impl Given for ServiceArgs {
         let mut fields = Fields::new();
         let address = self.address.map(|address| json!(address));
         let host_keys = (!self.host_key.is_empty()).then(|| json!(self.host_key));
+        put(&mut fields, "kind", self.kind.map(KindArg::word));
         put(&mut fields, "port", self.port);
         put(&mut fields, "host_keys", host_keys);
         put(
@@ -232,6 +247,7 @@ impl Given for ServiceArgs {
         put(&mut fields, "groups", input::listed(&self.groups));
         put(&mut fields, "user_authorities", input::listed(&self.user_authorities));
         fields.extend(self.ssh.given(whose)?);
+        fields.extend(self.ftp.given(whose)?);
         fields.extend(self.restrictions.given(whose)?);
         Ok(fields)
     }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod connections;
 pub mod consistency;
 pub mod defaults;
+pub mod ftp;
 pub mod glossary;
 pub mod ssh;
 pub mod threats;

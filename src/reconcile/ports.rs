@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::host_keys::Opened;
 use super::limits;
 use crate::auth::HostIdentity;
-use crate::catalog::View;
+use crate::catalog::{ServiceKind, View};
 use crate::events::{Event, Journal};
 use crate::ids::Name;
 use crate::listener::Remaining;
@@ -26,6 +26,7 @@ pub trait Opener: Send + Sync {
     fn open(
         &self,
         service: Name,
+        kind: ServiceKind,
         address: SocketAddr,
         keys: HostKeySource,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>>;
@@ -38,6 +39,7 @@ pub trait OpenPort: Send {
 }
 
 struct Port {
+    kind: ServiceKind,
     address: SocketAddr,
     keys: HostKeySource,
     shown: Vec<Arc<HostIdentity>>,
@@ -84,22 +86,22 @@ impl Ports {
         let gone: Vec<Name> = self
             .open
             .iter()
-            .filter(|(name, port)| wanted.get(*name).is_none_or(|(address, _)| *address != port.address))
+            .filter(|(name, port)| wanted.get(*name).is_none_or(|wanted| !port.is_as(wanted)))
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
             self.close(&name, "the service was changed").await;
         }
         self.drain_off(view);
-        for (name, (address, keys)) in wanted {
+        for (name, wanted) in wanted {
             match self.open.get_mut(&name) {
                 Some(port) => {
-                    if !keys.is_empty() {
+                    if !wanted.keys.is_empty() || wanted.kind.is_ftp() {
                         self.failed.remove(&name);
                     }
-                    port.show(keys);
+                    port.show(wanted.keys);
                 }
-                None => self.open(name, address, keys).await,
+                None => self.open(name, wanted).await,
             }
         }
         let failure = |(name, (_, reason)): (&Name, &(SocketAddr, String))| (format!("service/{name}"), reason.clone());
@@ -134,7 +136,7 @@ impl Ports {
         }
     }
 
-    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, (SocketAddr, Vec<Arc<HostIdentity>>)> {
+    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, Wanted> {
         let mut wanted = BTreeMap::new();
         for (name, object) in &view.services {
             let Some(address) = object.spec.endpoint(&self.node, self.service_address) else {
@@ -146,21 +148,23 @@ impl Ports {
                 .iter()
                 .filter_map(|key| opened.get(key).cloned())
                 .collect();
-            if keys.is_empty() {
+            let kind = object.spec.kind;
+            if keys.is_empty() && !kind.is_ftp() {
                 let reason = "none of its host keys is usable; give it one: argosy host-key create".to_owned();
                 self.fail(name, address, reason);
                 if !self.open.contains_key(name) {
                     continue;
                 }
             }
-            wanted.insert(name.clone(), (address, keys));
+            wanted.insert(name.clone(), Wanted { kind, address, keys });
         }
         wanted
     }
 
-    async fn open(&mut self, name: Name, address: SocketAddr, keys: Vec<Arc<HostIdentity>>) {
+    async fn open(&mut self, name: Name, wanted: Wanted) {
+        let Wanted { kind, address, keys } = wanted;
         let source: HostKeySource = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        match self.opener.open(name.clone(), address, source.clone()).await {
+        match self.opener.open(name.clone(), kind, address, source.clone()).await {
             Ok(open) => {
                 tracing::info!(service = %name, %address, "a port is open");
                 self.journal.record(Event::ServiceOpened {
@@ -169,6 +173,7 @@ impl Ports {
                 });
                 self.failed.remove(&name);
                 let mut port = Port {
+                    kind,
                     address,
                     keys: source,
                     shown: Vec::new(),
@@ -210,7 +215,18 @@ impl Ports {
     }
 }
 
+/// A port as the view has it.
+struct Wanted {
+    kind: ServiceKind,
+    address: SocketAddr,
+    keys: Vec<Arc<HostIdentity>>,
+}
+
 impl Port {
+    fn is_as(&self, wanted: &Wanted) -> bool {
+        self.kind == wanted.kind && self.address == wanted.address
+    }
+
     /// Shows these keys to connections from now on; no key at all keeps the former ones.
     fn show(&mut self, keys: Vec<Arc<HostIdentity>>) {
         let same = keys.len() == self.shown.len() && keys.iter().zip(&self.shown).all(|(a, b)| Arc::ptr_eq(a, b));
@@ -257,6 +273,7 @@ mod tests {
         fn open(
             &self,
             _service: Name,
+            _kind: ServiceKind,
             address: SocketAddr,
             keys: HostKeySource,
         ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {

@@ -23,6 +23,7 @@ impl Opener for NoPorts {
     fn open(
         &self,
         _service: Name,
+        _kind: crate::catalog::ServiceKind,
         _address: SocketAddr,
         _keys: HostKeySource,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {

@@ -37,6 +37,20 @@ impl<'a> Service<'a> {
         service
     }
 
+    /// A service of another kind on a port of its own, with these fields; enforced on every node.
+    #[track_caller]
+    pub fn create_as(cluster: &'a Cluster, kind: &str, fields: &Value) -> Self {
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        let mut service = Self {
+            cluster,
+            name: format!("service-{port}"),
+            port,
+            spec: json!({"kind": kind, "port": port}),
+        };
+        service.change(fields);
+        service
+    }
+
     fn path(&self) -> String {
         format!("/api/v1/service/{}?wait=enforced&timeout=10s", self.name)
     }

@@ -296,13 +296,15 @@ pub(super) fn service() -> Vec<Property> {
             "proxy_networks".to_owned(),
             nullable(list(json!({ "type": "string" }), SOURCES_MAX)),
         ),
+        ("passive_address".to_owned(), address.clone()),
     ]));
     let nodes = json!({ "type": "object", "additionalProperties": differs });
-    let host_keys = json!({ "type": "array", "items": name(), "minItems": 1, "maxItems": SERVICE_HOST_KEYS_MAX });
+    let host_keys = json!({ "type": "array", "items": name(), "maxItems": SERVICE_HOST_KEYS_MAX,
+        "description": "SSH needs at least one." });
     vec![
-        Property::defaulted("kind", words(&["sftp"])),
+        Property::defaulted("kind", words(&["sftp", "ftp", "ftps", "ftps-implicit"])),
         Property::both("port", port).required(),
-        Property::both("host_keys", host_keys).required(),
+        Property::defaulted("host_keys", host_keys),
         Property::flag("enabled"),
         Property::both("address", address),
         Property::defaulted("banner", text(TEXT_BYTES_MAX)),
@@ -322,6 +324,7 @@ pub(super) fn service() -> Vec<Property> {
         restrictions(),
         names("user_authorities", MEMBERSHIPS_MAX),
         Property::defaulted("ssh", super::ssh::schema()),
+        Property::defaulted("ftp", super::ftp::schema()),
         Property::defaulted("tls", super::tls::schema()),
         Property::defaulted("nodes", nodes),
     ]

@@ -32,16 +32,13 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
     let host_keys = fields.list("host_keys", SERVICE_HOST_KEYS_MAX, |value, path| {
         Name::parse(&fields::text(value, path)?).map_err(|error| Problem::invalid(path, error.reason))
     })?;
-    let mut default = if kind.is_ftp() {
-        Service::ftp(kind, port)
-    } else {
-        Service::sftp(port, Vec::new())
+    let default = Service {
+        host_keys,
+        ..match kind {
+            ServiceKind::Sftp => Service::sftp(port, Vec::new()),
+            ServiceKind::Ftp | ServiceKind::Ftps | ServiceKind::FtpsImplicit => Service::ftp(kind, port),
+        }
     };
-    default.host_keys = host_keys;
-    if default.host_keys.is_empty() && !kind.is_ftp() {
-        let reason = "is empty, but SSH needs a host key; make one with `argosy host-key create NAME`";
-        return Err(Problem::invalid(&fields.at("host_keys"), reason));
-    }
     let mut limit = |name, default, min, max| fields.number(name, default, min, max);
     let service = Service {
         sessions_max: limit("sessions_max", default.sessions_max, 1, SESSIONS_LIMIT_MAX)?,
@@ -90,7 +87,24 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         port,
         host_keys: default.host_keys,
     };
+    provable(&service, fields)?;
     Ok(Spec::Service(service))
+}
+
+/// A service must be able to prove to its clients who it is.
+fn provable(service: &Service, fields: &Fields) -> Result<(), Problem> {
+    let (field, reason) = match service.kind {
+        ServiceKind::Sftp if service.host_keys.is_empty() => {
+            let reason = "is empty, but SSH needs a host key; make one with `argosy host-key create NAME`";
+            ("host_keys", reason)
+        }
+        ServiceKind::Ftps | ServiceKind::FtpsImplicit if service.tls.certificates.is_empty() => {
+            let reason = "is empty, but FTPS needs a certificate; make one with `argosy certificate create NAME`";
+            ("tls.certificates", reason)
+        }
+        _ => return Ok(()),
+    };
+    Err(Problem::invalid(&fields.at(field), reason))
 }
 
 /// The way out.

@@ -9,6 +9,8 @@ pub const LINE_BYTES_MAX: usize = 8 * 1024;
 pub const LINE_DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of one read of the control connection.
 pub const CONTROL_READ_BYTES: usize = 1024;
+/// Reads of what follows an urgent byte, before other things get their turn.
+pub const URGENT_READS_MAX: usize = 16;
 /// Command lines that wait while a command is being done; then no more are read.
 pub const QUEUE_MAX: usize = 32;
 /// Lines that were too long or held a NUL, or unknown commands, before the connection ends.
@@ -25,6 +27,8 @@ pub const DATA_HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 pub const DATA_CLOSE_MAX: Duration = Duration::from_secs(10);
 /// Bytes of one read of a file, of one write of an upload, and of one read of a data connection.
 pub const TRANSFER_BYTES: usize = 256 * 1024;
+/// Bytes of the first reads of a private data connection.
+pub const GATHERED_BYTES_MIN: usize = 16 * 1024;
 /// Reads of a file that run at one time once the storage is seen to wait.
 pub const READS_AHEAD: usize = 6;
 /// Bytes of an upload that wait to be written.

@@ -21,14 +21,11 @@ use crate::catalog::{Object, Service, ServiceKind, ViewSource};
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::ids::Name;
-use crate::listener::{Accepted, PermitLimits, Serve, Serving, Terms};
+use crate::listener::{Accepted, PermitLimits, Serve, Serving, Terms, TlsSource};
 use crate::session::Registry;
 use crate::vfs::{Buffers, Vfs};
 
 pub use data::passive::Passive;
-
-/// The TLS of a service as it is now, read at each handshake; `Err` says why there is none.
-pub type TlsSource = Arc<dyn Fn() -> Result<Arc<rustls::ServerConfig>, String> + Send + Sync>;
 
 /// What an FTP service needs from the node.
 #[derive(Clone)]

@@ -1,1 +1,9 @@
+//! A service on a free port and a small client: what clients see.
 
+mod bad_input;
+mod client;
+mod doors;
+mod tls;
+mod transfers;
+mod verbs;
+mod world;

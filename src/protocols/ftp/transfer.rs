@@ -21,6 +21,7 @@ use super::status;
 use super::verbs::Context;
 use super::wire::Reply;
 use crate::path::VirtualPath;
+use crate::session::Session;
 use crate::vfs::{Buffers, OpenFile, OpenOptions, VfsError};
 
 /// All that a transfer needs.
@@ -82,7 +83,7 @@ pub(super) async fn run(work: Work) -> Ended {
 
 impl Work {
     fn refusal(&self, error: &VfsError) -> Reply {
-        status::refusal(error, &self.context.session)
+        refusal(error, &self.context.session)
     }
 
     fn stopped(&self, stop: &Stop) -> Reply {
@@ -96,6 +97,14 @@ impl Work {
         let mode = if self.transfer.ascii { "ASCII" } else { "BINARY" };
         let reply = Reply::new(150, format!("Opening {mode} mode data connection{what}."));
         let _ = self.say.send(reply).await;
+    }
+}
+
+/// That the session has ended is said once, by the connection: here it is a transfer that was ended.
+fn refusal(error: &VfsError, session: &Session) -> Reply {
+    match error {
+        VfsError::Revoked(_) => Reply::new(426, "The session has ended, and this transfer with it."),
+        error => status::refusal(error, session),
     }
 }
 
@@ -285,10 +294,10 @@ fn linger(mut stream: DataStream) {
 }
 
 /// Publishes an upload.
-pub(super) async fn publish(received: Received, session: &crate::session::Session) -> Reply {
+pub(super) async fn publish(received: Received, session: &Session) -> Reply {
     match received.file.commit().await {
         Ok(()) => received.reply,
-        Err(error) => status::refusal(&error, session),
+        Err(error) => refusal(&error, session),
     }
 }
 

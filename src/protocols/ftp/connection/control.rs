@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::listener::Stream;
-use crate::protocols::ftp::limits::{CONTROL_READ_BYTES, GOODBYE, REPLY_MAX};
+use crate::protocols::ftp::limits::{CONTROL_READ_BYTES, GOODBYE, REPLY_MAX, URGENT_READS_MAX};
 use crate::protocols::ftp::wire::{Framer, Reply};
 
 /// A control connection's bytes.
@@ -40,6 +41,17 @@ impl Control {
         let mut piece = [0; CONTROL_READ_BYTES];
         let read = stream.read(&mut piece).await?;
         self.framer.put(&piece[..read]);
+        if (1..piece.len()).contains(&read) && stream.tls().is_none() {
+            // A read ends before an urgent byte, and the runtime takes a short read for the last one: the rest, with
+            // which ABOR comes, would wait for whatever follows it.
+            let socket = stream.socket();
+            for _ in 0..URGENT_READS_MAX {
+                match rustix::net::recv(socket, &mut piece[..], RecvFlags::DONTWAIT) {
+                    Ok((more @ 1.., _)) => self.framer.put(&piece[..more]),
+                    _ => break,
+                }
+            }
+        }
         Ok(read)
     }
 

@@ -162,3 +162,50 @@ impl Job {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A transfer in which in each second these bytes move, or (`None`) it is not the client's turn; the second in
+    /// which it is ended.
+    fn ended(settings: &FtpSettings, seconds: &[Option<usize>]) -> Option<usize> {
+        let (_say, said) = mpsc::channel(1);
+        let gauge = Arc::new(Gauge::default());
+        let job = Job::new(Kind::Transfer, std::future::pending());
+        let mut job = job.watched(gauge.clone(), said);
+        let begun = Instant::now();
+        seconds.iter().enumerate().position(|(second, bytes)| {
+            match bytes {
+                Some(bytes) => {
+                    gauge.note(Some(*bytes));
+                    gauge.note(None);
+                }
+                None => gauge.note(Some(0)),
+            }
+            let now = begun + Duration::from_secs(second as u64 + 1);
+            job.stalled(settings, now).is_some()
+        })
+    }
+
+    #[test]
+    fn a_transfer_that_stands_still_or_crawls_is_ended_but_not_one_that_waits_for_us() {
+        let settings = FtpSettings {
+            data_idle_seconds: 10,
+            minimum_rate: 1_000,
+            ..FtpSettings::default()
+        };
+        let any_rate = FtpSettings {
+            minimum_rate: 0,
+            ..settings.clone()
+        };
+        assert_eq!(ended(&settings, &[Some(0); 60]), Some(9));
+        assert_eq!(ended(&settings, &[None; 60]), None);
+        assert_eq!(ended(&settings, &[Some(2_000); 60]), None);
+        assert_eq!(ended(&settings, &[Some(10); 60]), Some(29));
+        assert_eq!(ended(&any_rate, &[Some(1); 60]), None);
+        let pauses = [[Some(1), Some(0), Some(0), None].as_slice(); 20].concat();
+        assert_eq!(ended(&any_rate, &pauses), None);
+    }
+}

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::protocols::ftp::limits::TRANSFER_BYTES;
+use crate::protocols::ftp::limits::{GATHERED_BYTES_MIN, TRANSFER_BYTES};
 
 /// What a transfer has moved, and whether it waits for its peer.
 #[derive(Debug, Default)]
@@ -30,7 +30,8 @@ impl Gauge {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    fn note(&self, moved: Option<usize>) {
+    /// So many bytes moved; `None`: the peer has the next move.
+    pub fn note(&self, moved: Option<usize>) {
         match moved {
             Some(bytes) => {
                 self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -92,7 +93,10 @@ impl AsyncRead for Wire {
             if !this.gathers || buffer.remaining() >= TRANSFER_BYTES {
                 return Self::poll_socket(&mut this.socket, &this.gauge, context, buffer);
             }
-            if this.held.len() < TRANSFER_BYTES {
+            // A handshake or a small file needs little; a read that filled what there is asks for more.
+            if this.held.len() < GATHERED_BYTES_MIN {
+                this.held.resize(GATHERED_BYTES_MIN, 0);
+            } else if this.filled == this.held.len() && this.held.len() < TRANSFER_BYTES {
                 this.held.resize(TRANSFER_BYTES, 0);
             }
             let mut whole = ReadBuf::new(&mut this.held);

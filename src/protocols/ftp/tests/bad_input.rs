@@ -1,0 +1,186 @@
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::world::{World, content};
+use crate::catalog::ServiceKind;
+use crate::session::CloseReason;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_no_commands_are_answered_and_the_session_goes_on() {
+    let world = World::plain();
+    let mut client = world.alice().await;
+    let megabyte = "x".repeat(1024 * 1024);
+    for (line, code) in [
+        ("XYZZY", 500),
+        (&*megabyte, 500),
+        ("CWD a\0b", 501),
+        ("\u{ff}\u{fe}", 500),
+        ("", 500),
+        ("REST x", 501),
+        ("OPTS x y", 501),
+        ("MODE Z", 504),
+        ("PORT 1", 501),
+        ("NOOP", 200),
+    ] {
+        assert_eq!(client.code(line).await, code, "{}", line.get(..20).unwrap_or(line));
+    }
+    client.stream().write_all(&[255, 251, 3]).await.unwrap();
+    assert_eq!(client.code("NOOP").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_nothing_but_nonsense_is_sent_away() {
+    let world = World::plain();
+    let mut client = world.client().await;
+    let mut last = 500;
+    for _ in 0..200 {
+        last = client.code("XYZZY").await;
+        if last != 500 {
+            break;
+        }
+    }
+    // The last one got its own reply before.
+    assert_eq!(last, 421);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_an_unknown_account_and_a_disabled_one_are_refused_alike() {
+    let world = World::new(ServiceKind::Ftp, |service| service.login_attempts_max = 3);
+    let mut client = world.client().await;
+    let mut texts = Vec::new();
+    for (user, password) in [("alice", "wrong"), ("bob", "secret"), ("../alice", "secret")] {
+        assert_eq!(client.code(&format!("USER {user}")).await, 331);
+        texts.push(client.ask(&format!("PASS {password}")).await);
+    }
+    assert_eq!(texts[0].0, 530);
+    assert_eq!(texts[0], texts[1]);
+    assert_eq!(texts[2].0, 421, "that was the last try");
+    assert_eq!((client.reply().await.0, world.registry.count()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bounced_port_is_refused_before_a_packet_leaves() {
+    let world = World::plain();
+    world.put("f", b"content");
+    let mut client = world.alice().await;
+    let there = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = there.local_addr().unwrap().port();
+    for line in [
+        format!("PORT 127,0,0,2,{},{}", port >> 8, port & 255),
+        format!("EPRT |1|127.0.0.2|{port}|"),
+        "PORT 127,0,0,1,0,22".to_owned(),
+        "EPRT |1|127.0.0.1|22|".to_owned(),
+    ] {
+        assert_eq!(client.code(&line).await, 501, "{line}");
+        assert_eq!(client.code("RETR f").await, 425, "{line}");
+    }
+    use futures_util::FutureExt;
+    assert!(there.accept().now_or_never().is_none(), "nobody came");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_race_for_a_data_port_the_sessions_own_client_wins() {
+    let world = World::plain();
+    world.put("f", b"content");
+    let mut client = world.alice().await;
+    let port = client.port().await;
+    let thief = TcpSocket::new_v4().unwrap();
+    thief.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let thief = thief.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+    thief.readable().await.unwrap();
+    assert!(
+        !matches!(thief.try_read(&mut [0; 8]), Ok(1..)),
+        "nothing for a stranger"
+    );
+    let own = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    assert_eq!(client.code("RETR f").await, 150);
+    drop(own);
+    assert_eq!(client.reply().await.0, 226);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_vanishes_in_an_upload_leaves_only_what_its_account_may_resume() {
+    for keep in [true, false] {
+        let world = World::plain();
+        world.storage(|storage| storage.keep_interrupted = keep);
+        let mut client = world.alice().await;
+        let mut stream = client.begin("STOR f").await;
+        stream.write_all(&content(1_000_000)).await.unwrap();
+        // The control connection first, as the kernel does it for a process that is killed.
+        drop(client);
+        drop(stream);
+        world
+            .until("the session is gone", |world| world.registry.count() == 0)
+            .await;
+        world
+            .until("it is in order", |world| world.staged() == usize::from(keep))
+            .await;
+        assert_eq!(world.get("f"), None, "it is not published");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_not_as_long_as_announced_is_not_published() {
+    let world = World::plain();
+    let mut client = world.alice().await;
+    for (announced, code) in [("ALLO 4", 426), ("ALLO 3", 226)] {
+        assert_eq!(client.code(announced).await, 200);
+        assert_eq!(client.upload("STOR f", b"abc").await, code);
+        assert_eq!(world.get("f").is_some(), code == 226);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_to_a_full_disk_is_refused_and_leaves_nothing() {
+    let world = World::plain();
+    world.storage(|storage| storage.reserve_bytes = u64::MAX / 2);
+    let mut client = world.alice().await;
+    assert_eq!(client.upload("STOR f", b"abc").await, 452);
+    assert_eq!((world.get("f"), world.staged()), (None, 0));
+    assert_eq!(client.code("NOOP").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_without_a_login_or_without_a_byte_is_told_why_it_ends() {
+    let world = World::new(ServiceKind::Ftp, |service| {
+        service.login_grace_seconds = 1;
+        service.idle_seconds = 2;
+    });
+    let mut silent = world.client().await;
+    let mut idle = world.alice().await;
+    let (code, text) = silent.reply().await;
+    assert!(code == 421 && text.contains("No login"), "{text}");
+    let (code, text) = idle.reply().await;
+    assert!(code == 421 && text.contains("idle"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_over_the_limit_are_told_so_and_a_closed_one_frees_its_place() {
+    let world = World::new(ServiceKind::Ftp, |service| service.sessions_max = 1);
+    let mut first = world.alice().await;
+    let mut second = world.client().await;
+    assert_eq!(second.code("USER alice").await, 331);
+    let (code, text) = second.ask("PASS secret").await;
+    assert!(code == 421 && text.contains("Too many sessions"), "{text}");
+    world.registry.list()[0].close(CloseReason::Administrator);
+    let (code, text) = first.reply().await;
+    assert!(code == 421 && text.contains("administrator"), "{text}");
+    world.until("it is gone", |world| world.registry.count() == 0).await;
+    let mut third = world.alice().await;
+    assert_eq!(third.code("REIN").await, 220);
+    assert_eq!((world.registry.count(), third.code("PWD").await), (0, 530));
+    third.sign_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_connection_that_never_comes_is_answered_and_nothing_is_left() {
+    let world = World::plain();
+    let mut client = world.alice().await;
+    let _port = client.port().await;
+    client.send("STOR f").await;
+    assert_eq!(client.ask("NOOP").await.0, 200, "the wait keeps nobody up");
+    assert_eq!(client.ask("ABOR").await.0, 426);
+    assert_eq!(client.reply().await.0, 226);
+    assert_eq!((world.get("f"), world.staged()), (None, 0));
+    assert_eq!(client.upload("STOR f", b"abc").await, 226);
+}
