@@ -12,6 +12,7 @@
 //! | Room | What it is |
 //! |---|---|
 //! | [`ids`], [`path`], [`clock`] | names and ids, the one client path type, the one source of now |
+//! | [`x509`] | certificates and revocation lists as facts. Pure |
 //! | [`config`] | this machine's own configuration; nothing that is shared |
 //! | [`catalog`] | WHAT is replicated: objects, transactions, apply, the view. Pure |
 //! | [`auth`] | WHO: a proof becomes a [`session::Principal`]; whether a session's proof still stands |
@@ -73,3 +74,4 @@ pub mod protocols;
 pub mod reconcile;
 pub mod session;
 pub mod vfs;
+pub mod x509;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::clock::UnixMillis;
 use crate::ids::{Name, SessionId};
+use crate::x509::ClientCertificate;
 
 /// Accounts that are remembered as used between two reports.
 pub const USED_MAX: usize = 100_000;
@@ -26,6 +27,11 @@ pub enum Credential {
     },
     /// A certificate of a trusted authority.
     Certificate(Box<CertifiedKey>),
+    /// A client certificate (TLS) that lets the account in.
+    ClientCertificate(Arc<ClientCertificate>),
+    /// What was proven over a connection whose client had shown a certificate that lets nobody in by itself; the
+    /// certificate must stay trusted all the same.
+    Within(Box<(Credential, Arc<ClientCertificate>)>),
     /// A password and a key or certificate, in the order in which they were proven; both must go on holding.
     Both(Box<(Credential, Credential)>),
     /// A public key, as `algorithm base64`.
@@ -42,7 +48,8 @@ impl Credential {
     pub fn has_password(&self) -> bool {
         match self {
             Self::Password { .. } => true,
-            Self::Key { .. } | Self::Certificate(_) => false,
+            Self::Key { .. } | Self::Certificate(_) | Self::ClientCertificate(_) => false,
+            Self::Within(within) => within.0.has_password(),
             Self::Both(both) => both.0.has_password() || both.1.has_password(),
         }
     }
@@ -51,7 +58,8 @@ impl Credential {
     pub fn has_key(&self) -> bool {
         match self {
             Self::Password { .. } => false,
-            Self::Key { .. } | Self::Certificate(_) => true,
+            Self::Key { .. } | Self::Certificate(_) | Self::ClientCertificate(_) => true,
+            Self::Within(within) => within.0.has_key(),
             Self::Both(both) => both.0.has_key() || both.1.has_key(),
         }
     }
@@ -67,6 +75,10 @@ impl Credential {
                 certified.serial,
                 certified.fingerprint
             ),
+            Self::ClientCertificate(certificate) => {
+                format!("certificate of {} (serial {})", certificate.subject, certificate.serial)
+            }
+            Self::Within(within) => within.0.shown(),
             Self::Both(both) => format!("{} and {}", both.0.shown(), both.1.shown()),
         }
     }
@@ -100,6 +112,27 @@ pub struct Principal {
     pub account: Name,
     /// The proof.
     pub credential: Credential,
+}
+
+impl Principal {
+    /// The same principal, come over a connection whose client had shown `certificate`: once that is revoked, its
+    /// session ends, whatever else was proven.
+    #[must_use]
+    pub fn within(self, certificate: &Arc<ClientCertificate>) -> Self {
+        let same = |credential: &Credential| matches!(credential, Credential::ClientCertificate(_));
+        let has = match &self.credential {
+            Credential::Both(both) => same(&both.0) || same(&both.1),
+            Credential::Within(_) => true,
+            credential => same(credential),
+        };
+        if has {
+            return self;
+        }
+        Self {
+            credential: Credential::Within(Box::new((self.credential, certificate.clone()))),
+            ..self
+        }
+    }
 }
 
 /// Why a session was closed.

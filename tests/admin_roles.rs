@@ -12,7 +12,7 @@ use crate::rig::{Api, Cluster, among_others};
 const ROLES: [&str; 4] = ["nobody", "viewer", "operator", "owner"];
 
 /// Who may change objects of a kind; every viewer may read them.
-const KINDS: [(&str, &str); 11] = [
+const KINDS: [(&str, &str); 12] = [
     ("account", "operator"),
     ("group", "operator"),
     ("ban", "operator"),
@@ -22,6 +22,7 @@ const KINDS: [(&str, &str); 11] = [
     ("api-token", "owner"),
     ("service", "owner"),
     ("host-key", "owner"),
+    ("certificate", "owner"),
     ("storage", "owner"),
     ("settings", "owner"),
 ];

@@ -3,6 +3,8 @@
 //! `planted`, and root for the real nodes:
 //! `cargo test --workspace --features argosy-chaos/planted --test planted`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -48,7 +48,7 @@ pub const SPACE_LOW_BYTES: u64 = 64 * 1024 * 1024;
 /// With as many, it has room again.
 pub const SPACE_BACK_BYTES: u64 = 96 * 1024 * 1024;
 /// How many bytes of log entries stay in memory.
-pub const LOG_CACHE_BYTES: usize = 64 * 1024 * 1024;
+pub const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// How many log entries stay in memory.
 pub const LOG_CACHE_ENTRIES: usize = 20_000;
 /// How long an fsync of the log waits for others to share it. Longer costs a lone writer; zero costs a busy one.
@@ -85,7 +85,7 @@ pub const APPLIED_PENDING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long the start waits for the lock of applied state.
 pub const APPLIED_LOCK_MAX: Duration = Duration::from_secs(2);
 /// How much of the applied state sled keeps in memory, in bytes: what is read often is in memory anyhow.
-pub const APPLIED_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+pub const APPLIED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// How long entries may take to a member, where consensus itself asks for less: its own time-out is made for
 /// heartbeats, which have a task of their own. A busy disk must not make the same entries travel again and again; a
 /// dead peer is noticed by its connection.

@@ -95,6 +95,8 @@ pub struct Change {
     pub wait: Option<Duration>,
     /// Secrets that were made for it and are shown once.
     pub secrets: Vec<NewSecret>,
+    /// If another change came in between, it is tried again: then that is no refusal that is told.
+    pub again: bool,
 }
 
 /// A secret that was made for an object.
@@ -114,6 +116,16 @@ pub async fn make(
     transaction: Transaction,
     request: Asked,
 ) -> Result<u64, Problem> {
+    propose(api, caller, transaction, request, false).await
+}
+
+async fn propose(
+    api: &Arc<AdminApi>,
+    caller: &Caller,
+    transaction: Transaction,
+    request: Asked,
+    again: bool,
+) -> Result<u64, Problem> {
     let (api, caller) = (api.clone(), caller.clone());
     let task = tokio::spawn(async move {
         let command = Command {
@@ -126,7 +138,10 @@ pub async fn make(
             .cluster
             .propose_request(request.id, request.body_hash, command, limits::PROPOSE_DEADLINE)
             .await;
-        record(&api, &caller, &transaction, &answer);
+        let is_stale = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::Stale { .. }));
+        if !(again && answer.as_ref().is_ok_and(|committed| is_stale(&committed.outcome))) {
+            record(&api, &caller, &transaction, &answer);
+        }
         match answer {
             Ok(Committed {
                 revision,
@@ -164,7 +179,7 @@ pub async fn answer_with(
     change: Change,
     mut body: Map<String, Value>,
 ) -> Result<Response, Problem> {
-    let revision = make(api, caller, change.transaction, change.request).await?;
+    let revision = propose(api, caller, change.transaction, change.request, change.again).await?;
     body.insert("revision".to_owned(), revision.into());
     body.insert("request".to_owned(), change.request.named.to_string().into());
     if !change.secrets.is_empty() {

@@ -88,6 +88,16 @@ fn secrets(spec: &Spec) -> Vec<(&'static str, Option<&[u8]>)> {
         Spec::ApiToken(token) => vec![("secret", Some(&token.secret_hash))],
         // What is sealed anew is the same secret: its public half tells.
         Spec::HostKey(key) => vec![("private", Some(key.public.as_bytes()))],
+        Spec::Certificate(certificate) => vec![
+            (
+                "private",
+                certificate.issued.as_ref().map(|issued| issued.key.public.as_slice()),
+            ),
+            (
+                "private of the request",
+                certificate.requested.as_ref().map(|it| it.key.public.as_slice()),
+            ),
+        ],
         Spec::Service(_)
         | Spec::Storage(_)
         | Spec::Settings(_)

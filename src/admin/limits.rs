@@ -129,6 +129,10 @@ pub const LOGIN_GRACE_SECONDS_MAX: u32 = 3_600;
 pub const LOGIN_ATTEMPTS_MAX: u32 = 100;
 /// The longest idle time and keepalive interval, in seconds.
 pub const IDLE_SECONDS_MAX: u32 = 7 * 24 * 3_600;
+/// Networks with a passive address of their own, of one FTP service.
+pub const PASSIVE_NETWORKS_MAX: usize = 50;
+/// The highest rate that a transfer may be made to have at least, in bytes a second.
+pub const MINIMUM_RATE_MAX: u64 = 1 << 30;
 /// The longest login delay, in milliseconds.
 pub const LOGIN_DELAY_MILLIS_MAX: u32 = 600_000;
 /// The longest memory of failed logins, in seconds.
@@ -164,3 +168,7 @@ pub const REKEY_BYTES_MAX: u64 = 1 << 30;
 pub const REKEY_SECONDS_MIN: u32 = 10;
 /// The same, at most: a day.
 pub const REKEY_SECONDS_MAX: u32 = 86_400;
+/// Seconds between two fetches of a revocation list, at least.
+pub const REVOCATION_EVERY_SECONDS_MIN: u32 = 60;
+/// Seconds between two fetches of a revocation list, at most.
+pub const REVOCATION_EVERY_SECONDS_MAX: u32 = 7 * 24 * 3600;

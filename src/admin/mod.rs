@@ -2,13 +2,14 @@
 //!
 //! In reading order: `roles` (the golden table of who may do what), `caller` (who asks), `shapes` (JSON to catalog
 //! types and back), `etag`, `query` and `select` (preconditions, options, pages), `merge` (patches), `change` (a transaction and its answer),
-//! `difference`, `plan`,
+//! `certificates` (the border to X.509), `difference`, `plan`,
 //! `history` and `rollback` (what would change, what was changed, going back), `enforced` (`wait=enforced`), `watch`
 //! (what changed lately), `routes` (one file a noun), `peers` (what nodes ask of one another), `serve` (TLS
 //! port and local socket) and `connection`. Deciding what a change may do is left to the catalog; enforcing it, to `reconcile`.
 
 pub mod border;
 pub mod caller;
+pub mod certificates;
 pub mod change;
 pub mod connection;
 pub mod difference;
@@ -30,6 +31,7 @@ pub mod routes;
 pub mod select;
 pub mod serve;
 pub mod shapes;
+pub mod tries;
 pub mod watch;
 
 #[cfg(test)]

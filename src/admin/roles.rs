@@ -79,6 +79,11 @@ pub const TABLE: &[(&str, &str, Needs)] = &[
     ("PUT", "/api/v1/ban/{name}", role(Operator)),
     ("PATCH", "/api/v1/ban/{name}", role(Operator)),
     ("DELETE", "/api/v1/ban/{name}", role(Operator)),
+    ("GET", "/api/v1/certificate", role(Viewer)),
+    ("GET", "/api/v1/certificate/{name}", role(Viewer)),
+    ("PUT", "/api/v1/certificate/{name}", role(Owner)),
+    ("PATCH", "/api/v1/certificate/{name}", role(Owner)),
+    ("DELETE", "/api/v1/certificate/{name}", role(Owner)),
     // Each object in it is judged by its own kind as well.
     ("POST", "/api/v1/apply", role(Operator)),
     ("POST", "/api/v1/rollback", role(Operator)),

@@ -15,7 +15,7 @@ pub struct Target {
 
 /// What `key` is to be, which was `was` then and is `now`.
 ///
-/// Without `with_credentials` an API token, a host key, an authority and a ban stay as they are; an account and an
+/// Without `with_credentials` an API token, a host key, a certificate, an authority and a ban stay as they are; an account and an
 /// administrator keep their passwords, keys, expiry and switch; a service keeps its switches. What does not exist any
 /// more comes back without credentials and switched off.
 pub fn target(key: &ObjectKey, was: Option<&Spec>, now: Option<&Spec>, with_credentials: bool) -> Target {
@@ -27,7 +27,7 @@ pub fn target(key: &ObjectKey, was: Option<&Spec>, now: Option<&Spec>, with_cred
         return whole(was);
     }
     match key.kind {
-        Kind::ApiToken | Kind::HostKey | Kind::Authority | Kind::Ban => Target {
+        Kind::ApiToken | Kind::HostKey | Kind::Certificate | Kind::Authority | Kind::Ban => Target {
             spec: now.cloned(),
             left: vec!["everything"],
         },
@@ -52,8 +52,16 @@ fn kept(was: &Spec, now: Option<&Spec>) -> Target {
             account.password = now.and_then(|now| now.password.clone());
             account.password_state = now.map_or_else(PasswordState::default, |now| now.password_state.clone());
             account.keys = now.map(|now| now.keys.clone()).unwrap_or_default();
+            account.certificates = now.map(|now| now.certificates.clone()).unwrap_or_default();
             account.principals = now.map(|now| now.principals.clone()).unwrap_or_default();
-            vec!["enabled", "expires_at", "password", "keys", "principals"]
+            vec![
+                "enabled",
+                "expires_at",
+                "password",
+                "keys",
+                "certificates",
+                "principals",
+            ]
         }
         (Spec::Administrator(administrator), now) => {
             let now = match now {
@@ -121,7 +129,13 @@ mod tests {
     #[test]
     fn what_is_a_credential_as_a_whole_stays_as_it_is() {
         let some = Spec::Settings(Settings::default());
-        for kind in [Kind::ApiToken, Kind::HostKey, Kind::Authority, Kind::Ban] {
+        for kind in [
+            Kind::ApiToken,
+            Kind::HostKey,
+            Kind::Certificate,
+            Kind::Authority,
+            Kind::Ban,
+        ] {
             assert_eq!(target(&key(kind), None, Some(&some), false).spec, Some(some.clone()));
             assert_eq!(target(&key(kind), Some(&some), None, false).spec, None);
             assert_eq!(target(&key(kind), Some(&some), None, true).spec, Some(some.clone()));

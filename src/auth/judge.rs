@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::bans::Bans;
 use super::password::digest;
-use super::{certificates, hours};
+use super::{certificates, client_certificates, hours};
 use crate::catalog::{Account, Object, Proofs, Service, View, inherit};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
@@ -186,6 +186,14 @@ impl Scene<'_> {
             Credential::Certificate(certified) => {
                 let when = (self.from, self.now);
                 certificates::holds(self.view, self.service, (name, account), certified, when)
+            }
+            Credential::ClientCertificate(certificate) => {
+                client_certificates::trusted(self.view, self.service, certificate, self.now)?;
+                client_certificates::lets_in(account, certificate)
+            }
+            Credential::Within(within) => {
+                client_certificates::trusted(self.view, self.service, &within.1, self.now)?;
+                self.credential_holds(name, account, &within.0)
             }
             Credential::Both(both) => {
                 self.credential_holds(name, account, &both.0)?;

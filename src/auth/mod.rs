@@ -6,6 +6,7 @@ pub mod algorithms;
 pub mod bans;
 mod certificates;
 pub mod change;
+mod client_certificates;
 pub mod delay;
 pub mod host_identity;
 mod hours;

@@ -125,14 +125,14 @@ impl Authenticator {
         judge::judge_among(&bans, &view, session, node, self.inner.clock.now())
     }
 
-    fn keeps_out(&self, claimed: &str, from: IpAddr) -> Result<(), Refused> {
+    pub(super) fn keeps_out(&self, claimed: &str, from: IpAddr) -> Result<(), Refused> {
         match self.inner.throttle.keeps_out(claimed, from, Proof::Key) {
             Some(KeptOut::AtOnce(reason) | KeptOut::AfterTheProof(reason)) => Err(Refused { reason }),
             None => Ok(()),
         }
     }
 
-    fn scene<'a>(&self, view: &'a View, service: &'a Name, from: IpAddr) -> Scene<'a> {
+    pub(super) fn scene<'a>(&self, view: &'a View, service: &'a Name, from: IpAddr) -> Scene<'a> {
         Scene {
             view,
             service,
@@ -142,7 +142,7 @@ impl Authenticator {
     }
 }
 
-fn admitted(scene: &Scene<'_>, claimed: &str, credential: Credential) -> Result<Principal, Refused> {
+pub(super) fn admitted(scene: &Scene<'_>, claimed: &str, credential: Credential) -> Result<Principal, Refused> {
     let account = scene
         .view
         .account(claimed)

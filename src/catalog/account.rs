@@ -10,6 +10,7 @@ use super::restrictions::Restrictions;
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 use crate::path::VirtualPath;
+use crate::x509::ClientCertificate;
 
 /// A partner's or a user's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Account {
     pub password_state: PasswordState,
     /// Keys that let it in; at most [`super::limits::KEYS_MAX`].
     pub keys: Vec<AuthorizedKey>,
+    /// Client certificates (TLS) that let it in, as far as the service trusts who signed them; at most
+    /// [`super::limits::KEYS_MAX`].
+    pub certificates: Vec<CertificateRule>,
     /// The names that a certificate may give to let it in; empty: the account's own name.
     pub principals: Vec<String>,
     /// Groups that it is a member of, the more important one first.
@@ -56,6 +60,7 @@ impl Default for Account {
             password: None,
             password_state: PasswordState::default(),
             keys: Vec::new(),
+            certificates: Vec::new(),
             principals: Vec::new(),
             groups: Vec::new(),
             roles: Vec::new(),
@@ -69,7 +74,7 @@ impl Default for Account {
     }
 }
 
-/// What must be proven to sign in. A certificate of a trusted authority counts as a key.
+/// What must be proven to sign in. A certificate of a trusted authority, SSH's or TLS's, counts as a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proofs {
@@ -128,6 +133,28 @@ pub struct AuthorizedKey {
     pub comment: String,
     /// After this moment it lets nobody in.
     pub expires_at: Option<UnixMillis>,
+}
+
+/// Which client certificates let an account in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateRule {
+    /// Those of this subject, as [`crate::x509::name::show`] writes it: `CN=alice,O=Example,C=DE`.
+    Subject(String),
+    /// Those with this alternative name, as [`crate::x509::name::alternative`] writes it: `email:alice@example.org`.
+    AlternativeName(String),
+    /// The one with this SHA-256.
+    Fingerprint([u8; 32]),
+}
+
+impl CertificateRule {
+    /// Whether it takes this certificate.
+    pub fn takes(&self, certificate: &ClientCertificate) -> bool {
+        match self {
+            Self::Subject(subject) => *subject == certificate.subject,
+            Self::AlternativeName(name) => certificate.names.contains(name),
+            Self::Fingerprint(fingerprint) => *fingerprint == certificate.fingerprint,
+        }
+    }
 }
 
 /// A storage's folder at a virtual path.

@@ -425,6 +425,7 @@ impl View {
             Spec::Role(spec) => shelve!(roles, spec),
             Spec::Authority(spec) => shelve!(authorities, spec),
             Spec::Ban(spec) => shelve!(bans, spec),
+            Spec::Certificate(spec) => shelve!(certificates, spec),
         }
     }
 
@@ -442,6 +443,7 @@ impl View {
             Kind::Role => self.roles.remove(name).is_some(),
             Kind::Authority => self.authorities.remove(name).is_some(),
             Kind::Ban => self.bans.remove(name).is_some(),
+            Kind::Certificate => self.certificates.remove(name).is_some(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::administrator::Role;
 use super::command::Refusal;
 use super::inherit;
 use super::limits::{BANS_MAX, INHERITED_MAX};
+use super::service_tls;
 use super::settings::SETTINGS_NAME;
 use super::view::{Kind, ObjectKey, Shelf, View};
 use super::{Account, Mount};
@@ -45,6 +46,12 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     }
     if touched.keys().any(|key| key.kind == Kind::Service) {
         ports_differ(next)?;
+    }
+    if touched
+        .keys()
+        .any(|key| matches!(key.kind, Kind::Service | Kind::Certificate | Kind::Authority))
+    {
+        service_tls::coherent(next)?;
     }
     if touched
         .keys()
@@ -113,9 +120,17 @@ fn references<'a>(view: &'a View, key: &ObjectKey, mut each: impl FnMut(Kind, &'
                 all(Kind::HostKey, &service.spec.host_keys, &mut each);
                 all(Kind::Group, &service.spec.groups, &mut each);
                 all(Kind::Authority, &service.spec.user_authorities, &mut each);
+                all(Kind::Authority, &service.spec.tls.authorities, &mut each);
+                all(Kind::Certificate, &service.spec.tls.certificates, &mut each);
             }
         }
-        Kind::Administrator | Kind::HostKey | Kind::Storage | Kind::Settings | Kind::Authority | Kind::Ban => {}
+        Kind::Administrator
+        | Kind::HostKey
+        | Kind::Storage
+        | Kind::Settings
+        | Kind::Authority
+        | Kind::Ban
+        | Kind::Certificate => {}
     }
 }
 
@@ -168,7 +183,7 @@ fn referrer(view: &View, key: &ObjectKey) -> Option<ObjectKey> {
         Kind::Group => services.chain(groups).find(refers).or_else(account),
         Kind::Role => roles.chain(groups).find(refers).or_else(account),
         Kind::Administrator => by(Kind::ApiToken, &view.api_tokens).find(refers),
-        Kind::HostKey | Kind::Authority => services.into_iter().find(refers),
+        Kind::HostKey | Kind::Authority | Kind::Certificate => services.into_iter().find(refers),
         Kind::Account | Kind::ApiToken | Kind::Service | Kind::Settings | Kind::Ban => None,
     }
 }

@@ -9,6 +9,7 @@ pub mod api_token;
 pub mod apply;
 pub mod authority;
 pub mod ban;
+pub mod certificate;
 mod coherence;
 pub mod command;
 pub mod group;
@@ -21,19 +22,23 @@ pub mod rare;
 pub mod restrictions;
 pub mod role;
 pub mod service;
+mod service_ftp;
+pub mod service_tls;
 pub mod settings;
 pub mod storage;
 pub mod stored;
 pub mod view;
 
 pub use account::{
-    Account, AuthorizedKey, Grant, Mount, Operation, Operations, PasswordHash, PasswordState, Proofs, Reach,
+    Account, AuthorizedKey, CertificateRule, Grant, Mount, Operation, Operations, PasswordHash, PasswordState, Proofs,
+    Reach,
 };
 pub use administrator::{Administrator, Role};
 pub use api_token::ApiToken;
 pub use apply::Catalog;
-pub use authority::{Authority, AuthorityKind};
+pub use authority::{Authority, AuthorityKind, RevocationSource};
 pub use ban::{Ban, BanTarget};
+pub use certificate::{Certificate, CertificateKey, Issued, Requested};
 pub use command::{Actor, Command, Expected, Outcome, Refusal, Transaction};
 pub use group::Group;
 pub use host_key::HostKey;
@@ -41,6 +46,8 @@ pub use pattern::Pattern;
 pub use restrictions::{Hours, Restrictions};
 pub use role::AccessRole;
 pub use service::{Service, ServiceKind, ServiceOverride, SshPolicy, SshSettings};
+pub use service_ftp::{DataPeer, FtpSettings, PassiveAddress, PassiveNetwork};
+pub use service_tls::{ClientCertificates, TlsSettings, TlsVersion};
 pub use settings::{PasswordRules, Settings, Throttle};
 pub use storage::{Durability, Storage};
 pub use view::{AgeSource, Kind, Object, ObjectKey, Spec, View, ViewSource};

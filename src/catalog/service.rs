@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::restrictions::Restrictions;
+use super::service_ftp::{FtpSettings, PassiveAddress};
+use super::service_tls::TlsSettings;
 use crate::ids::Name;
 
 /// A protocol on a port of every node.
@@ -55,6 +57,10 @@ pub struct Service {
     pub user_authorities: Vec<Name>,
     /// Algorithms and rekeying (SSH).
     pub ssh: SshSettings,
+    /// Certificates, versions and algorithms (TLS).
+    pub tls: TlsSettings,
+    /// Data connections and where TLS is required (FTP and FTPS).
+    pub ftp: FtpSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -70,6 +76,8 @@ pub struct ServiceOverride {
     pub enabled: Option<bool>,
     /// Other balancers there.
     pub proxy_networks: Option<Vec<IpNet>>,
+    /// Another address for passive data connections (FTP).
+    pub passive_address: Option<PassiveAddress>,
 }
 
 /// How SSH is spoken. A list that is empty is the policy's.
@@ -132,6 +140,19 @@ impl Default for SshSettings {
 pub enum ServiceKind {
     /// SSH with the SFTP subsystem.
     Sftp,
+    /// FTP in clear; with a certificate AUTH TLS is offered.
+    Ftp,
+    /// FTP that begins in clear and goes on in TLS by AUTH TLS.
+    Ftps,
+    /// FTP inside TLS from the first byte.
+    FtpsImplicit,
+}
+
+impl ServiceKind {
+    /// Whether it speaks FTP, in TLS or not.
+    pub fn is_ftp(self) -> bool {
+        matches!(self, Self::Ftp | Self::Ftps | Self::FtpsImplicit)
+    }
 }
 
 impl Service {
@@ -160,8 +181,37 @@ impl Service {
             restrictions: Restrictions::default(),
             user_authorities: Vec::new(),
             ssh: SshSettings::default(),
+            tls: TlsSettings::default(),
+            ftp: FtpSettings::default(),
             nodes: BTreeMap::new(),
         }
+    }
+
+    /// An FTP service of one of the three kinds; a plain one requires no TLS.
+    pub fn ftp(kind: ServiceKind, port: u16) -> Self {
+        let plain = kind == ServiceKind::Ftp;
+        Self {
+            kind,
+            ftp: FtpSettings {
+                require_tls_control: !plain,
+                require_tls_data: !plain,
+                ..FtpSettings::default()
+            },
+            ..Self::sftp(port, Vec::new())
+        }
+    }
+
+    /// What clients from `client` are told as the address of passive data connections on the node `node`.
+    pub fn passive_address_for(&self, node: &str, client: std::net::IpAddr) -> &PassiveAddress {
+        let of_network = self.ftp.passive_networks.iter().find(|of| of.clients.contains(&client));
+        let of_node = self
+            .nodes
+            .get(node)
+            .and_then(|differs| differs.passive_address.as_ref());
+        of_network
+            .map(|of| &of.address)
+            .or(of_node)
+            .unwrap_or(&self.ftp.passive_address)
     }
 
     /// Whether it is on on the node `node`.

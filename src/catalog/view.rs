@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use imbl::OrdMap;
 
-use super::{AccessRole, Account, Administrator, ApiToken, Authority, Ban, Group, HostKey, Service, Settings, Storage};
+use super::{
+    AccessRole, Account, Administrator, ApiToken, Authority, Ban, Certificate, Group, HostKey, Service, Settings,
+    Storage,
+};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -35,11 +38,13 @@ pub enum Kind {
     Authority,
     /// Who is kept out.
     Ban,
+    /// A TLS identity.
+    Certificate,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Account,
         Self::Administrator,
         Self::ApiToken,
@@ -51,6 +56,7 @@ impl Kind {
         Self::Role,
         Self::Authority,
         Self::Ban,
+        Self::Certificate,
     ];
 
     /// The word used in paths, rows, files and messages.
@@ -67,6 +73,7 @@ impl Kind {
             Self::Role => "role",
             Self::Authority => "authority",
             Self::Ban => "ban",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -109,6 +116,10 @@ pub struct Object<T> {
 /// The content of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one variant a kind, named as the kind")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment: what is kept is an object of its own kind"
+)]
 pub enum Spec {
     Account(Account),
     Administrator(Administrator),
@@ -121,6 +132,7 @@ pub enum Spec {
     Role(AccessRole),
     Authority(Authority),
     Ban(Ban),
+    Certificate(Certificate),
 }
 
 impl Spec {
@@ -138,6 +150,7 @@ impl Spec {
             Self::Role(_) => Kind::Role,
             Self::Authority(_) => Kind::Authority,
             Self::Ban(_) => Kind::Ban,
+            Self::Certificate(_) => Kind::Certificate,
         }
     }
 }
@@ -168,6 +181,7 @@ pub struct View {
     pub roles: Shelf<AccessRole>,
     pub authorities: Shelf<Authority>,
     pub bans: Shelf<Ban>,
+    pub certificates: Shelf<Certificate>,
     /// The day on which each account was last used anywhere, in days since 1970-01-01 UTC. Reported by the nodes now
     /// and then, not at each sign-in.
     pub seen: OrdMap<Name, u32>,
@@ -226,6 +240,7 @@ impl View {
             Kind::Role => of(&self.roles, name, Spec::Role),
             Kind::Authority => of(&self.authorities, name, Spec::Authority),
             Kind::Ban => of(&self.bans, name, Spec::Ban),
+            Kind::Certificate => of(&self.certificates, name, Spec::Certificate),
         }
     }
 
@@ -252,6 +267,7 @@ impl View {
             Kind::Role => self.roles.get(name).map(|object| object.revision),
             Kind::Authority => self.authorities.get(name).map(|object| object.revision),
             Kind::Ban => self.bans.get(name).map(|object| object.revision),
+            Kind::Certificate => self.certificates.get(name).map(|object| object.revision),
         }
     }
 }

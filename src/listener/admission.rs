@@ -182,7 +182,7 @@ impl Admission {
 }
 
 /// Whether `address` lies in one of the networks; a mapped address is its IPv4 address, also in a network.
-pub(super) fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| match (network, address) {
         (IpNet::V6(network), IpAddr::V4(address)) => {

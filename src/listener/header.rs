@@ -2,6 +2,8 @@
 //!
 //! What a header may hold is left to `proxy`.
 
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +17,23 @@ pub(super) async fn read(
     until: Instant,
 ) -> Result<Option<(Claim, Vec<u8>)>, ProxyError> {
     timeout_at(until, whole(socket)).await.unwrap_or(Err(ProxyError::Late))
+}
+
+/// Reads the header of a connection that belongs to another one, as FTP's data connections do: the client that it
+/// names (`None`: the balancer speaks for itself), and the connection's own bytes that came with it. `Ok(None)`: the
+/// peer closed without a byte.
+///
+/// # Errors
+/// There is no header, a wrong one, or none in time.
+pub async fn read_proxy_header(
+    socket: &mut (impl AsyncRead + Unpin),
+    until: Instant,
+) -> Result<Option<(Option<SocketAddr>, Vec<u8>)>, ProxyError> {
+    let read = read(socket, until).await?;
+    Ok(read.map(|(claim, early)| match claim {
+        Claim::Own => (None, early),
+        Claim::Client { source, .. } => (Some(source), early),
+    }))
 }
 
 async fn whole(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<(Claim, Vec<u8>)>, ProxyError> {

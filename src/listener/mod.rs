@@ -11,6 +11,7 @@ pub mod permit;
 pub mod proxy;
 mod refusal;
 mod stream;
+pub mod tls;
 
 use std::future::Future;
 use std::io;
@@ -32,10 +33,13 @@ use admission::Admission;
 use drain::Connections;
 use refusal::Register;
 
+pub use admission::contains;
 pub use drain::Drain;
+pub use header::read_proxy_header;
 pub use permit::{Over, Permit, PermitLimits, Permits, network_of};
 pub use refusal::{Counts, Refusal};
 pub use stream::{Security, Stream};
+pub use tls::TlsSource;
 
 /// A connection that was let in to sign in.
 #[derive(Debug)]

@@ -33,7 +33,14 @@ pub struct Stream(Inner);
 #[derive(Debug)]
 enum Inner {
     Plain(Wire),
-    Tls(Box<TlsStream<Wire>>),
+    Tls(Box<Secured>),
+}
+
+/// Bytes inside TLS, with the configuration that it was agreed upon by.
+#[derive(Debug)]
+struct Secured {
+    stream: TlsStream<Wire>,
+    config: Arc<rustls::ServerConfig>,
 }
 
 impl Stream {
@@ -57,12 +64,59 @@ impl Stream {
     /// # Errors
     /// The handshake failed or took longer than `deadline`, or TLS is there already.
     pub async fn secure(self, config: Arc<rustls::ServerConfig>, deadline: Duration) -> io::Result<Self> {
+        self.secure_marked(config, deadline, &[]).await
+    }
+
+    /// [`secure`](Self::secure) that leaves `mark` (at most 64 bytes) with the client, unreadable to it: a connection
+    /// by which it resumes this session gives it back as [`mark`](Self::mark). TLS 1.3 alone does.
+    ///
+    /// # Errors
+    /// As [`secure`](Self::secure).
+    pub async fn secure_marked(
+        self,
+        config: Arc<rustls::ServerConfig>,
+        deadline: Duration,
+        mark: &[u8],
+    ) -> io::Result<Self> {
         let Inner::Plain(wire) = self.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS has begun already"));
         };
-        match tokio::time::timeout(deadline, TlsAcceptor::from(config).accept(wire)).await {
-            Ok(secured) => Ok(Self(Inner::Tls(Box::new(secured?)))),
+        let accepting = TlsAcceptor::from(config.clone()).accept_with(wire, |connection| {
+            connection.set_resumption_data(mark);
+        });
+        match tokio::time::timeout(deadline, accepting).await {
+            Ok(secured) => Ok(Self(Inner::Tls(Box::new(Secured {
+                stream: secured?,
+                config,
+            })))),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")),
+        }
+    }
+
+    /// The mark of the session that was resumed; `None`: none was, or it has none, or by TLS 1.2.
+    pub fn mark(&self) -> Option<&[u8]> {
+        let mark = self.tls()?.received_resumption_data()?;
+        (!mark.is_empty()).then_some(mark)
+    }
+
+    /// Whether the client resumed a session that it had before.
+    pub fn is_resumed(&self) -> bool {
+        let kind = self.tls().and_then(|tls| tls.handshake_kind());
+        matches!(kind, Some(rustls::HandshakeKind::Resumed))
+    }
+
+    /// The certificates that the client has shown, its own first; none: it has shown none, or there is no TLS. `auth`
+    /// says whose they are.
+    pub fn client_chain(&self) -> &[rustls_pki_types::CertificateDer<'static>] {
+        self.tls().and_then(|tls| tls.peer_certificates()).unwrap_or_default()
+    }
+
+    /// The configuration by which TLS was agreed upon; compare it with what a [`TlsSource`](super::TlsSource) gives now
+    /// (`Arc::ptr_eq`) to know whether something was changed since.
+    pub fn tls_config(&self) -> Option<&Arc<rustls::ServerConfig>> {
+        match &self.0 {
+            Inner::Plain(_) => None,
+            Inner::Tls(secured) => Some(&secured.config),
         }
     }
 
@@ -70,7 +124,7 @@ impl Stream {
     pub fn tls(&self) -> Option<&rustls::ServerConnection> {
         match &self.0 {
             Inner::Plain(_) => None,
-            Inner::Tls(stream) => Some(stream.get_ref().1),
+            Inner::Tls(secured) => Some(secured.stream.get_ref().1),
         }
     }
 
@@ -78,7 +132,7 @@ impl Stream {
     pub fn socket(&self) -> &TcpStream {
         match &self.0 {
             Inner::Plain(wire) => &wire.socket,
-            Inner::Tls(stream) => &stream.get_ref().0.socket,
+            Inner::Tls(secured) => &secured.stream.get_ref().0.socket,
         }
     }
 }
@@ -91,7 +145,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_read(context, buffer),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+            Inner::Tls(secured) => Pin::new(&mut secured.stream).poll_read(context, buffer),
         }
     }
 }
@@ -100,7 +154,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_write(context, bytes),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+            Inner::Tls(secured) => Pin::new(&mut secured.stream).poll_write(context, bytes),
         }
     }
 
@@ -111,28 +165,28 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_write_vectored(context, slices),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
+            Inner::Tls(secured) => Pin::new(&mut secured.stream).poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Plain(wire) => wire.is_write_vectored(),
-            Inner::Tls(stream) => stream.is_write_vectored(),
+            Inner::Tls(secured) => secured.stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_flush(context),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
+            Inner::Tls(secured) => Pin::new(&mut secured.stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_shutdown(context),
-            Inner::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
+            Inner::Tls(secured) => Pin::new(&mut secured.stream).poll_shutdown(context),
         }
     }
 }

@@ -102,7 +102,7 @@ class Ours:
         if unauthenticated_max:
             found = json.loads(run(ARGOSY, "get", "service", "sftp", "--output", "json", "--data", data).stdout)
             spec = found["spec"]
-            spec["sessions_max"] = 10_000
+            spec["sessions_max"] = spec["connections_per_address_max"] = 10_000
             spec["unauthenticated_max"] = spec["unauthenticated_per_address_max"] = unauthenticated_max
             objects.append({"kind": "service", "name": "sftp", "spec": spec})
         run(ARGOSY, "apply", "-f", "-", "--wait", "--data", data, input=json.dumps({"objects": objects}))

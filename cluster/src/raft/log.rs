@@ -97,7 +97,10 @@ impl Encode for Blob {
 
 impl Decode for Blob {
     fn decode<R: io::Read>(input: R) -> Result<Self, io::Error> {
-        Ok(Self(Bytes::from(Vec::<u8>::decode(input)?)))
+        let mut bytes = Vec::<u8>::decode(input)?;
+        // It grew by doubling, and stays in memory as long as its file of the log is the newest.
+        bytes.shrink_to_fit();
+        Ok(Self(Bytes::from(bytes)))
     }
 }
 

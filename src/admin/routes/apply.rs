@@ -75,6 +75,7 @@ async fn apply(Options(options): Options<PlanQuery>, write: Write) -> Result<Res
         request: posted.request,
         wait: posted.wait,
         secrets,
+        again: false,
     };
     change::answer(&api, &caller, change).await
 }

@@ -28,10 +28,11 @@ use crate::catalog::{Kind, ObjectKey, Role, View};
 use crate::ids::Name;
 
 /// Every kind after those that it refers to, so that pages can be applied one after the other.
-pub const ORDER: [Kind; 11] = [
+pub const ORDER: [Kind; 12] = [
     Kind::Settings,
     Kind::Storage,
     Kind::HostKey,
+    Kind::Certificate,
     Kind::Authority,
     Kind::Role,
     Kind::Group,

@@ -19,6 +19,7 @@ use crate::admin::query::{self, Options, PathPart, ReadQuery, WriteQuery};
 use crate::admin::select::Selection;
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::{self, Border, Built, kinds, schema};
+use crate::admin::tries::Tries;
 use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
 use crate::catalog::{Expected, Kind, ObjectKey, Role, Settings, Spec, Transaction, View};
@@ -153,21 +154,11 @@ async fn write(
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, &format!("put {key}"), &headers, &body).await?;
     let spec = spec_of(&key, query::json(&body)?)?;
-    let mut tries = 0;
-    let free = matches!(expected, None | Some(Expected::Present));
-    if body.len() <= limits::QUICK_BYTES_MAX
-        && let Some((spec, pin)) = at_once(&api, &caller, &key, Wanted::Whole(spec.clone()), expected)
-    {
-        let change = Change {
-            transaction: one(&key, pin, spec),
-            request,
-            wait,
-            secrets: Vec::new(),
-        };
-        match change::answer(&api, &caller, change).await {
-            // This node was behind; or this is a repetition of a request that once was.
-            Err(problem) if problem.kind == ProblemKind::Stale && free => tries = 1,
-            answer => return answer,
+    let mut tries = Tries::new(request, wait, expected, limits::PUT_TRIES_MAX);
+    if body.len() <= limits::QUICK_BYTES_MAX {
+        let wanted = Wanted::Whole(spec.clone());
+        if let Some(answer) = tries.at_once(&api, &caller, &key, wanted, expected).await {
+            return answer;
         }
     }
     loop {
@@ -176,16 +167,8 @@ async fn write(
         let pin = expected.map(|expected| (key.clone(), expected));
         transaction.expected.extend(pin);
         let secrets = take(&mut transaction, build(&api, &caller, vec![wanted]).await?);
-        let change = Change {
-            transaction,
-            request: request.again(tries),
-            wait,
-            secrets,
-        };
-        tries += 1;
-        match change::answer(&api, &caller, change).await {
-            Err(problem) if problem.kind == ProblemKind::Stale && free && tries < limits::PUT_TRIES_MAX => {}
-            answer => return answer,
+        if let Some(answer) = tries.make(&api, &caller, transaction, secrets).await {
+            return answer;
         }
     }
 }
@@ -218,15 +201,6 @@ pub fn at_once(
     let spec = wanted.whole(&view, key).ok()?;
     let built = shapes::build(key, spec, "spec", &border).ok()?;
     built.secret.is_none().then_some((built.spec, pin))
-}
-
-/// The change of one object that was built [`at_once`].
-pub fn one(key: &ObjectKey, pin: Expected, spec: Spec) -> Transaction {
-    Transaction {
-        expected: vec![(key.clone(), pin)],
-        puts: vec![(key.name.clone(), spec)],
-        ..Transaction::default()
-    }
 }
 
 /// Moves what was built into a transaction; gives the secrets that were made.
@@ -353,6 +327,7 @@ async fn remove(
         request,
         wait,
         secrets: Vec::new(),
+        again: false,
     };
     change::answer(&api, &caller, change).await
 }

@@ -11,12 +11,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, header};
 
-use super::object::{Wanted, at_once, build, one, take};
+use super::object::{Wanted, build, take};
 use crate::admin::caller::Caller;
-use crate::admin::change::{self, Change};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::admin::query::{self, Options, PathPart, WriteQuery};
 use crate::admin::shapes::kinds;
+use crate::admin::tries::Tries;
 use crate::admin::{AdminApi, etag, limits, merge};
 use crate::catalog::command::role_needed;
 use crate::catalog::{Expected, Kind, ObjectKey, Transaction};
@@ -44,21 +44,11 @@ pub(super) async fn patch(
     let body = query::body(body).await?;
     let request = query::asked(&api, &caller, &format!("patch {key}"), &headers, &body).await?;
     let patch = merge::of_spec(query::json(&body)?, &(kinds::row(kind).properties)())?;
-    let mut tries = 0;
-    let free = matches!(precondition, None | Some(Expected::Present));
-    if body.len() <= limits::QUICK_BYTES_MAX
-        && let Some((spec, pin)) = at_once(&api, &caller, &key, Wanted::Patch(patch.clone()), precondition)
-    {
-        let change = Change {
-            transaction: one(&key, pin, spec),
-            request,
-            wait,
-            secrets: Vec::new(),
-        };
-        match change::answer(&api, &caller, change).await {
-            // This node was behind; or this is a repetition of a request that once was.
-            Err(problem) if problem.kind == ProblemKind::Stale && free => tries = 1,
-            answer => return answer,
+    let mut tries = Tries::new(request, wait, precondition, limits::PATCH_TRIES_MAX);
+    if body.len() <= limits::QUICK_BYTES_MAX {
+        let wanted = Wanted::Patch(patch.clone());
+        if let Some(answer) = tries.at_once(&api, &caller, &key, wanted, precondition).await {
+            return answer;
         }
     }
     loop {
@@ -74,16 +64,8 @@ pub(super) async fn patch(
             ..Transaction::default()
         };
         let secrets = take(&mut transaction, built);
-        let change = Change {
-            transaction,
-            request: request.again(tries),
-            wait,
-            secrets,
-        };
-        tries += 1;
-        match change::answer(&api, &caller, change).await {
-            Err(problem) if problem.kind == ProblemKind::Stale && free && tries < limits::PATCH_TRIES_MAX => {}
-            answer => return answer,
+        if let Some(answer) = tries.make(&api, &caller, transaction, secrets).await {
+            return answer;
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::Route;
 use super::apply::key;
-use crate::admin::change::{self, Change};
+use crate::admin::change;
 use crate::admin::history::{self, Since};
 use crate::admin::openapi::{self, Doc, named, of_type};
 use crate::admin::plan;
@@ -24,6 +24,7 @@ use crate::admin::rollback::target;
 use crate::admin::shapes::fields::Fields;
 use crate::admin::shapes::host_key::seal_context;
 use crate::admin::shapes::schema;
+use crate::admin::tries::Tries;
 use crate::admin::{AdminApi, limits};
 use crate::catalog::command::role_needed;
 use crate::catalog::limits::STEPS_MAX;
@@ -71,7 +72,7 @@ async fn rollback(Options(options): Options<PlanQuery>, write: Write) -> Result<
     let posted = write.read("rollback", &options.write()).await?;
     let (api, caller) = (posted.api, posted.caller);
     let asked = Asked::parse(posted.body)?;
-    let mut tries = 0;
+    let mut tries = Tries::new(posted.request, posted.wait, None, limits::PATCH_TRIES_MAX);
     loop {
         let read = api.cluster.linearize(limits::READ_DEADLINE).await;
         read.map_err(|error| Problem::from_read(&error))?;
@@ -90,17 +91,10 @@ async fn rollback(Options(options): Options<PlanQuery>, write: Write) -> Result<
             let body = json!({ "revision": view.revision, "plan": plan, "left_as_they_are": left });
             return Ok(change::json(StatusCode::OK, &body));
         }
-        let change = Change {
-            transaction,
-            request: posted.request.again(tries),
-            wait: posted.wait,
-            secrets: Vec::new(),
-        };
-        tries += 1;
         let told = Map::from_iter([("plan".to_owned(), plan), ("left_as_they_are".to_owned(), left)]);
-        match change::answer_with(&api, &caller, change, told).await {
-            Err(problem) if problem.kind == ProblemKind::Stale && tries < limits::PATCH_TRIES_MAX => {}
-            answer => return answer,
+        let answer = tries.make_with(&api, &caller, transaction, Vec::new(), told).await;
+        if let Some(answer) = answer {
+            return answer;
         }
     }
 }

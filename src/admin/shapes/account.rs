@@ -6,6 +6,7 @@
 //!  "mounts": [{"at": "/shared", "storage": "files", "folder": "/shared",
 //!              "grants": [{"path": "/shared", "allow": ["read", "list"], "deny": []}]}],
 //!  "groups": ["partners"], "roles": [], "grants": [{"glob": "/in/**/*.csv", "allow": ["write"]}],
+//!  "certificates": [{"subject": "CN=alice,O=Example"}, {"san": "email:alice@example.org"}],
 //!  "proofs": "password+key", "principals": [], "password_must_change": true,
 //!  "sources": ["10.0.0.0/8"], "sessions_max": 4, "restrictions": {"upload_bytes_max": 1000000}}
 //! ```
@@ -25,8 +26,10 @@ use crate::admin::limits::{PRINCIPAL_BYTES_MAX, SESSIONS_LIMIT_MAX};
 use crate::admin::problem::Problem;
 use crate::auth::parse_users_key;
 use crate::catalog::limits::{KEYS_MAX, MEMBERSHIPS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
-use crate::catalog::{Account, AuthorizedKey, PasswordHash, PasswordState, Spec};
+use crate::catalog::{Account, AuthorizedKey, CertificateRule, PasswordHash, PasswordState, Spec};
 use crate::ids::Name;
+use crate::x509::limits::NAME_BYTES_MAX;
+use crate::x509::{hex, name, parse_fingerprint};
 
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
@@ -66,6 +69,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
         password,
         password_state,
         keys,
+        certificates: certificate_rules(fields)?,
         principals: principals(fields)?,
         groups: mount::names(fields, "groups", MEMBERSHIPS_MAX)?,
         roles: mount::names(fields, "roles", MEMBERSHIPS_MAX)?,
@@ -105,6 +109,7 @@ pub fn show(account: &Account) -> Value {
         "password_must_change": account.password_state.must_change,
         "password_changed_at": moment(account.password_state.changed_at),
         "keys": keys,
+        "certificates": account.certificates.iter().map(show_rule).collect::<Vec<_>>(),
         "principals": account.principals,
         "groups": account.groups,
         "roles": account.roles,
@@ -159,6 +164,55 @@ fn principals(fields: &mut Fields) -> Result<Vec<String>, Problem> {
         }
         Ok(principal)
     })
+}
+
+fn certificate_rules(fields: &mut Fields) -> Result<Vec<CertificateRule>, Problem> {
+    fields.list("certificates", KEYS_MAX, |value, path| {
+        let mut inner = Fields::of(value, path)?;
+        let mut given = Vec::new();
+        for (field, parse) in RULES {
+            let path = inner.at(field);
+            if let Some(text) = inner.take::<String>(field)? {
+                let long = text.len() > NAME_BYTES_MAX;
+                let rule = if long {
+                    Err("is too long".to_owned())
+                } else {
+                    parse(&text)
+                };
+                given.push(rule.map_err(|reason| Problem::invalid(&path, reason))?);
+            }
+        }
+        inner.done()?;
+        match (given.pop(), given.is_empty()) {
+            (Some(rule), true) => Ok(rule),
+            _ => Err(Problem::invalid(
+                path,
+                "must have one of `subject`, `san` and `fingerprint`",
+            )),
+        }
+    })
+}
+
+type ParseRule = fn(&str) -> Result<CertificateRule, String>;
+
+/// How a rule is written, by its field.
+const RULES: [(&str, ParseRule); 3] = [
+    ("subject", |text| name::canonical(text).map(CertificateRule::Subject)),
+    ("san", |text| {
+        name::canonical_alternative(text).map(CertificateRule::AlternativeName)
+    }),
+    ("fingerprint", |text| {
+        let fingerprint = parse_fingerprint(text).map(CertificateRule::Fingerprint);
+        fingerprint.ok_or_else(|| "must be a SHA-256 in 64 hexadecimal digits".to_owned())
+    }),
+];
+
+fn show_rule(rule: &CertificateRule) -> Value {
+    match rule {
+        CertificateRule::Subject(subject) => json!({ "subject": subject }),
+        CertificateRule::AlternativeName(name) => json!({ "san": name }),
+        CertificateRule::Fingerprint(fingerprint) => json!({ "fingerprint": hex(fingerprint) }),
+    }
 }
 
 fn key(value: Value, path: &str, legacy_dsa: bool) -> Result<AuthorizedKey, Problem> {

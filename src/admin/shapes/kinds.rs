@@ -11,16 +11,16 @@ use super::fields::Fields;
 use super::properties;
 use super::schema::{self, Property};
 use super::{
-    Border, Built, account, administrator, api_token, authority, ban, envelope, group, host_key, role, service,
-    settings, storage,
+    Border, Built, account, administrator, api_token, authority, ban, certificate, envelope, group, host_key, role,
+    service, settings, storage,
 };
 use crate::admin::limits;
 use crate::admin::problem::Problem;
 use crate::admin::select::{Filter, Page, Selection, Takes};
 use crate::catalog::view::Shelf;
 use crate::catalog::{
-    AccessRole, Account, Administrator, ApiToken, Authority, Ban, BanTarget, Group, HostKey, Kind, Service, Settings,
-    Spec, Storage, View,
+    AccessRole, Account, Administrator, ApiToken, Authority, Ban, BanTarget, Certificate, Group, HostKey, Kind,
+    Service, Settings, Spec, Storage, View,
 };
 use crate::ids::Name;
 
@@ -162,7 +162,16 @@ kinds! {
     Role: AccessRole, roles, role, |_, fields, _| role::build(fields).map(Built::plain), [
         Filter::text("role", |role, includes| named(&role.roles, includes)),
     ];
-    Authority: Authority, authorities, authority, |_, fields, _| authority::build(fields).map(Built::plain), [];
+    Authority: Authority, authorities, authority, |name, fields, border| {
+        authority::build(name, fields, border).map(Built::plain)
+    }, [];
+    Certificate: Certificate, certificates, certificate, certificate::build, [
+        Filter::flag("issued", |certificate, issued| certificate.issued.is_some() == issued),
+        Filter::text("dns", |certificate, name| {
+            let name = format!("dns:{}", name.to_ascii_lowercase());
+            certificate.facts().is_some_and(|facts| facts.names.contains(&name))
+        }),
+    ];
     Ban: Ban, bans, ban, |_, fields, _| ban::build(fields).map(Built::plain), [
         Filter::flag("automatic", |ban, automatic| ban.automatic == automatic),
         Filter::text("account", |ban, account| {

@@ -8,7 +8,9 @@ pub mod administrator;
 pub mod api_token;
 pub mod authority;
 pub mod ban;
+pub mod certificate;
 pub mod fields;
+pub mod ftp;
 pub mod group;
 pub mod host_key;
 pub mod kinds;
@@ -21,6 +23,7 @@ pub mod service;
 pub mod settings;
 pub mod ssh;
 pub mod storage;
+pub mod tls;
 
 use std::cell::Cell;
 

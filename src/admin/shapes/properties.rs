@@ -6,11 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::restrictions::DAYS;
 use super::schema::{Property, ROLES, name, nullable, object};
+use crate::admin::certificates::limits::{NAMES_MAX, SELF_SIGNED_DAYS_MAX};
 use crate::admin::limits::{
     DAYS_MAX, ENTROPY_BITS_MAX, IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_DELAY_MILLIS_MAX, LOGIN_FAILURES_MAX,
     LOGIN_GRACE_SECONDS_MAX, LOGIN_MEMORY_SECONDS_MAX, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PASSWORD_HASH_BYTES_MAX,
-    PRINCIPAL_BYTES_MAX, PRIVATE_KEY_BYTES_MAX, RATE_MIN, ROOT_BYTES_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
-    STAGED_AGE_SECONDS_MAX, STAGED_AGE_SECONDS_MIN, STALENESS_SECONDS_MIN,
+    PRINCIPAL_BYTES_MAX, PRIVATE_KEY_BYTES_MAX, RATE_MIN, REVOCATION_EVERY_SECONDS_MAX, REVOCATION_EVERY_SECONDS_MIN,
+    ROOT_BYTES_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX, STAGED_AGE_SECONDS_MAX, STAGED_AGE_SECONDS_MIN,
+    STALENESS_SECONDS_MIN,
 };
 use crate::catalog::Operation;
 use crate::catalog::limits::{
@@ -159,11 +161,28 @@ pub(super) fn account() -> Vec<Property> {
     };
     let keys = json!({ "anyOf": [key(false), { "type": "string" }] });
     let sessions = json!({ "type": ["integer", "null"], "minimum": 1, "maximum": SESSIONS_LIMIT_MAX });
+    let rule = |shown: bool| {
+        let text = || {
+            if shown {
+                json!({ "type": "string" })
+            } else {
+                nullable(json!({ "type": "string" }))
+            }
+        };
+        object(Map::from_iter(
+            ["subject", "san", "fingerprint"].map(|field| (field.to_owned(), text())),
+        ))
+    };
     let principal = json!({ "type": "string", "minLength": 1, "maxLength": PRINCIPAL_BYTES_MAX });
     let mut properties = vec![
         Property::flag("enabled"),
         Property::both("expires_at", moment()),
         Property::new("keys", nullable(list(keys, KEYS_MAX)), list(key(true), KEYS_MAX)),
+        Property::new(
+            "certificates",
+            nullable(list(rule(false), KEYS_MAX)),
+            list(rule(true), KEYS_MAX),
+        ),
         Property::defaulted("proofs", words(&["any", "password", "key", "password+key"])),
         Property::flag("password_must_change"),
         Property::read_only("password_changed_at", moment()),
@@ -197,18 +216,40 @@ pub(super) fn role() -> Vec<Property> {
 
 pub(super) fn authority() -> Vec<Property> {
     let line = || json!({ "type": "string", "minLength": 1 });
-    let keys = json!({ "type": "array", "items": line(), "minItems": 1, "maxItems": AUTHORITY_KEYS_MAX });
     let serial = json!({ "type": "integer", "minimum": 0 });
     vec![
-        Property::defaulted("kind", words(&["ssh-user"])),
-        Property::both("keys", keys).required(),
+        Property::defaulted("kind", words(&["ssh-user", "tls-client"])),
+        Property::defaulted("keys", list(line(), AUTHORITY_KEYS_MAX)),
         Property::defaulted("revoked_serials", list(serial, REVOKED_MAX)),
         Property::defaulted("revoked_ids", list(line(), REVOKED_MAX)),
         Property::defaulted(
             "revoked_keys",
             list(json!({ "type": "string", "pattern": "^SHA256:" }), REVOKED_MAX),
         ),
+        Property::defaulted("certificates", list(line(), AUTHORITY_KEYS_MAX)),
+        Property::defaulted("revocation_lists", list(line(), AUTHORITY_KEYS_MAX)),
+        Property::flag("takes_stale_lists"),
+        Property::both("revocation_source", revocation_source()),
+        Property::read_only(
+            "certificate_facts",
+            list(json!({ "type": "object" }), AUTHORITY_KEYS_MAX),
+        ),
+        Property::read_only(
+            "revocation_facts",
+            list(json!({ "type": "object" }), AUTHORITY_KEYS_MAX),
+        ),
     ]
+}
+
+fn revocation_source() -> Value {
+    let every =
+        json!({ "type": "integer", "minimum": REVOCATION_EVERY_SECONDS_MIN, "maximum": REVOCATION_EVERY_SECONDS_MAX });
+    let mut schema = object(Map::from_iter([
+        ("url".to_owned(), json!({ "type": "string", "pattern": "^http://" })),
+        ("every_seconds".to_owned(), nullable(every)),
+    ]));
+    schema["required"] = json!(["url"]);
+    nullable(schema)
 }
 
 pub(super) fn ban() -> Vec<Property> {
@@ -281,6 +322,7 @@ pub(super) fn service() -> Vec<Property> {
         restrictions(),
         names("user_authorities", MEMBERSHIPS_MAX),
         Property::defaulted("ssh", super::ssh::schema()),
+        Property::defaulted("tls", super::tls::schema()),
         Property::defaulted("nodes", nodes),
     ]
 }
@@ -295,6 +337,51 @@ pub(super) fn host_key() -> Vec<Property> {
         Property::both("certificate", nullable(text())),
         Property::read_only("public", text()),
         Property::read_only("fingerprint", text()),
+        Property::read_only("created_at", json!({ "type": "string", "format": "date-time" })),
+    ]
+}
+
+pub(super) fn certificate() -> Vec<Property> {
+    let text = || json!({ "type": "string" });
+    let wanted = |more: Option<(&str, Value)>| {
+        let mut fields = Map::new();
+        fields.insert(
+            "names".to_owned(),
+            json!({ "type": "array", "items": text(), "minItems": 1, "maxItems": NAMES_MAX }),
+        );
+        for part in [
+            "common_name",
+            "organization",
+            "organizational_unit",
+            "locality",
+            "state",
+            "country",
+        ] {
+            fields.insert(part.to_owned(), nullable(text()));
+        }
+        fields.extend(more.map(|(name, schema)| (name.to_owned(), schema)));
+        let mut schema = object(fields);
+        schema["required"] = json!(["names"]);
+        schema
+    };
+    let days = nullable(json!({ "type": "integer", "minimum": 1, "maximum": SELF_SIGNED_DAYS_MAX }));
+    let private = json!({ "type": ["string", "null"], "maxLength": PRIVATE_KEY_BYTES_MAX,
+        "description": "Write only. The private key in PEM form." });
+    vec![
+        Property::both("chain", nullable(text())),
+        Property::write_only("private", private),
+        Property::new("algorithm", nullable(text()), text()),
+        Property::write_only("self_signed", nullable(wanted(Some(("days", days))))),
+        Property::write_only("request", nullable(wanted(None))),
+        Property::read_only("issued", json!({ "type": "boolean" })),
+        Property::read_only("csr", nullable(text())),
+        Property::read_only("subject", nullable(text())),
+        Property::read_only("issuer", nullable(text())),
+        Property::read_only("serial", nullable(text())),
+        Property::read_only("names", list(text(), crate::x509::limits::NAMES_MAX)),
+        Property::read_only("not_before", moment()),
+        Property::read_only("not_after", moment()),
+        Property::read_only("fingerprint", nullable(text())),
         Property::read_only("created_at", json!({ "type": "string", "format": "date-time" })),
     ]
 }

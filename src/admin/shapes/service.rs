@@ -1,10 +1,12 @@
-//! The JSON of a service; only `port` and, for SSH, `host_keys` must be given.
+//! The JSON of a service; only `port` and, for SSH, `host_keys` must be given. `kind` is `sftp`, `ftp`, `ftps` or
+//! `ftps-implicit`.
 //!
 //! ```json
 //! {"kind": "sftp", "enabled": true, "port": 22, "address": null, "host_keys": ["main"], "banner": "",
 //!  "sessions_max": 2000, "unauthenticated_max": 200, "unauthenticated_per_address_max": 20,
 //!  "login_grace_seconds": 60, "login_attempts_max": 6, "idle_seconds": 900, "keepalive_seconds": 60,
 //!  "ssh": {"policy": "standard", "ciphers": []}, "user_authorities": ["staff-ca"],
+//!  "ftp": {"passive_ports": "50000-50999", "passive_address": "connection"},
 //!  "nodes": {"berlin-1": {"address": "10.0.0.5", "port": 2222, "enabled": false}}}
 //! ```
 
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::restrictions::networks;
-use super::{Border, mount, restrictions, ssh};
+use super::{Border, ftp, mount, restrictions, ssh, tls};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
@@ -30,8 +32,13 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
     let host_keys = fields.list("host_keys", SERVICE_HOST_KEYS_MAX, |value, path| {
         Name::parse(&fields::text(value, path)?).map_err(|error| Problem::invalid(path, error.reason))
     })?;
-    let default = Service::sftp(port, host_keys);
-    if default.host_keys.is_empty() {
+    let mut default = if kind.is_ftp() {
+        Service::ftp(kind, port)
+    } else {
+        Service::sftp(port, Vec::new())
+    };
+    default.host_keys = host_keys;
+    if default.host_keys.is_empty() && !kind.is_ftp() {
         let reason = "is empty, but SSH needs a host key; make one with `argosy host-key create NAME`";
         return Err(Problem::invalid(&fields.at("host_keys"), reason));
     }
@@ -73,6 +80,8 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         restrictions: restrictions::restrictions(fields)?,
         user_authorities: mount::names(fields, "user_authorities", MEMBERSHIPS_MAX)?,
         ssh: ssh::build(fields, &default.host_keys, border.view)?,
+        tls: tls::build(fields, border.view)?,
+        ftp: ftp::build(fields, default.ftp)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -95,6 +104,7 @@ pub fn show(service: &Service) -> Value {
                 "port": differs.port,
                 "enabled": differs.enabled,
                 "proxy_networks": differs.proxy_networks,
+                "passive_address": differs.passive_address.as_ref().map(ftp::show_address),
             });
             (node, shown)
         })
@@ -122,6 +132,8 @@ pub fn show(service: &Service) -> Value {
         "restrictions": restrictions::show(&service.restrictions),
         "user_authorities": service.user_authorities,
         "ssh": ssh::show(&service.ssh),
+        "tls": tls::show(&service.tls),
+        "ftp": ftp::show(&service.ftp),
         "nodes": nodes,
     })
 }
@@ -185,6 +197,7 @@ fn overrides(fields: &mut Fields) -> Result<BTreeMap<String, ServiceOverride>, P
                     inner.read_only("proxy_networks");
                     None
                 },
+                passive_address: ftp::passive_address(&mut inner, "passive_address")?,
             };
             inner.done()?;
             Ok((node, differs))

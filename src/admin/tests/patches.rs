@@ -1,5 +1,7 @@
 //! Merge patches: what is named is changed, the rest stays; what is read only is refused.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
@@ -106,15 +108,35 @@ async fn a_patch_is_made_to_the_revision_that_it_names_or_to_whatever_is_there()
         let answer = node.ask("PATCH", "/api/v1/account/alice", &[], body).await;
         assert_eq!(answer.status, 422, "{body}: {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn patches_at_the_same_time_are_tried_again_and_only_what_is_answered_as_refused_is_told_so() {
+    let mut node = Node::new();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = crate::events::Journal::open(folder.path(), "node-1", node.clock.clone()).unwrap();
+    Arc::get_mut(&mut node.api).unwrap().journal = journal.clone();
+    node.put("account/alice", json!({})).await;
     // Twenty at the same time: each is made to what the one before it left.
-    let keys: Vec<_> = (1..=20).collect();
-    let made = futures_util::future::join_all(keys.iter().map(|number| {
+    let made = futures_util::future::join_all((1..=20).map(|number| {
         let network = json!({ "sessions_max": number });
         let node = &node;
         async move { patch(node, "account/alice", &[], &network).await.status }
     }));
     let made = made.await;
     assert!(made.iter().all(|status| *status == 200 || *status == 412), "{made:?}");
+    journal.stop();
+    let told: String = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let refused = made.iter().filter(|status| **status == 412).count();
+    assert_eq!(told.matches("\"change-refused\"").count(), refused, "{told}");
+    assert_eq!(
+        told.matches("\"catalog-changed\"").count(),
+        1 + made.len() - refused,
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -67,13 +67,7 @@ fn view(account: Account, authority: Authority) -> View {
 }
 
 fn trusting(key: &PrivateKey) -> Authority {
-    Authority {
-        kind: AuthorityKind::SshUser,
-        keys: vec![line(key)],
-        revoked_serials: Vec::new(),
-        revoked_ids: Vec::new(),
-        revoked_keys: Vec::new(),
-    }
+    Authority::ssh_user(vec![line(key)])
 }
 
 fn at(seconds: u64) -> UnixMillis {

@@ -3,6 +3,7 @@ use crate::catalog::pattern::{Scope, Syntax};
 use crate::catalog::*;
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
+use crate::x509;
 
 /// One object of each kind, every field set.
 pub fn one_of_each() -> Vec<Object<Spec>> {
@@ -17,6 +18,11 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             comment: "alice@laptop".to_owned(),
             expires_at: Some(UnixMillis(-5)),
         }],
+        certificates: vec![
+            CertificateRule::Subject("CN=alice".to_owned()),
+            CertificateRule::AlternativeName("email:alice@example.org".to_owned()),
+            CertificateRule::Fingerprint([9; 32]),
+        ],
         home: Some(Mount {
             at: VirtualPath::root(),
             storage: name("files"),
@@ -65,6 +71,27 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         legacy_dsa: true,
         ..SshSettings::default()
     };
+    service.ftp = FtpSettings {
+        passive_ports: (40_000, 40_009),
+        passive_address: PassiveAddress::Address("192.0.2.1".parse().unwrap()),
+        passive_networks: vec![PassiveNetwork {
+            clients: "10.0.0.0/8".parse().unwrap(),
+            address: PassiveAddress::Connection,
+        }],
+        active: false,
+        data_peer: DataPeer::Resumed,
+        minimum_rate: 1_000,
+        ..FtpSettings::default()
+    };
+    service.tls = TlsSettings {
+        certificates: vec![name("web")],
+        version_min: TlsVersion::V13,
+        cipher_suites: vec!["TLS_AES_256_GCM_SHA384".to_owned()],
+        groups: vec!["X25519MLKEM768".to_owned()],
+        client_certificates: ClientCertificates::Required,
+        authorities: vec![name("clients")],
+        ..TlsSettings::default()
+    };
     service.nodes.insert(
         "node-2".to_owned(),
         ServiceOverride {
@@ -72,6 +99,7 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
             port: Some(22),
             enabled: Some(false),
             proxy_networks: Some(vec!["10.1.0.0/16".parse().unwrap()]),
+            passive_address: Some(PassiveAddress::Name("ftp.example.org".to_owned())),
         },
     );
     let specs = vec![
@@ -134,11 +162,44 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         (
             "ca",
             Spec::Authority(Authority {
-                kind: AuthorityKind::SshUser,
-                keys: vec!["ssh-ed25519 AAAA".to_owned()],
                 revoked_serials: vec![u64::MAX],
                 revoked_ids: vec!["laptop".to_owned()],
                 revoked_keys: vec!["SHA256:x".to_owned()],
+                ..Authority::ssh_user(vec!["ssh-ed25519 AAAA".to_owned()])
+            }),
+        ),
+        (
+            "clients",
+            Spec::Authority(Authority {
+                takes_stale_lists: true,
+                revocation_source: Some(RevocationSource {
+                    url: "http://crl.example.org/ca.crl".to_owned(),
+                    every_seconds: 3_600,
+                }),
+                ..Authority::tls_client(
+                    vec![x509::Certificate::kept(b"ca")],
+                    vec![x509::RevocationList::kept(b"crl")],
+                )
+            }),
+        ),
+        (
+            "web",
+            Spec::Certificate(Certificate {
+                issued: Some(Issued {
+                    chain: vec![x509::Certificate::kept(b"own"), x509::Certificate::kept(b"above")],
+                    key: CertificateKey {
+                        public: b"spki".to_vec(),
+                        sealed_private: vec![4, 5],
+                    },
+                }),
+                requested: Some(Requested {
+                    request: b"csr".to_vec(),
+                    key: CertificateKey {
+                        public: b"other".to_vec(),
+                        sealed_private: vec![6],
+                    },
+                }),
+                created_at: UnixMillis(4),
             }),
         ),
         (

@@ -81,7 +81,7 @@ pub struct Disk {
     /// A planted bug: a flush is answered, and only what is older than this is on the disk.
     forgets: Option<Duration>,
     flushes: u64,
-    /// The next flush is the moment of the power cut.
+    /// The next flush that has something to do is the moment of the power cut.
     armed: bool,
     struck: bool,
 }
@@ -191,7 +191,8 @@ impl Disk {
         true
     }
 
-    /// From now on no flush is done: the power goes at the next, when all that it was for is still in the cache.
+    /// From now on no flush is done that has something to do: the power goes at the next one, when all that it was for
+    /// is still in the cache.
     pub fn arm(&mut self) {
         self.armed = true;
     }
@@ -204,7 +205,7 @@ impl Disk {
     /// True: what was written is on the disk; a disk that lies keeps the newest in its cache. False: the power is about to
     /// go, and nothing more is answered.
     pub fn flush(&mut self) -> bool {
-        if self.armed {
+        if self.armed && !self.pending.is_empty() {
             self.struck = true;
             return false;
         }

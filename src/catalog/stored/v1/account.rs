@@ -7,7 +7,8 @@ use super::{all, name, names, networks, path, show_names, show_networks};
 use crate::catalog::pattern::Scope;
 use crate::catalog::restrictions::Restrictions;
 use crate::catalog::{
-    AccessRole, Account, AuthorizedKey, Grant, Group, Mount, Operations, PasswordHash, PasswordState, Proofs, Reach,
+    AccessRole, Account, AuthorizedKey, CertificateRule, Grant, Group, Mount, Operations, PasswordHash, PasswordState,
+    Proofs, Reach,
 };
 use crate::clock::UnixMillis;
 
@@ -21,6 +22,7 @@ pub(super) struct AccountV1 {
     password_changed_at: Option<i64>,
     password_former: Vec<String>,
     keys: Vec<AuthorizedKeyV1>,
+    certificates: Vec<CertificateRuleV1>,
     principals: Vec<String>,
     groups: Vec<String>,
     roles: Vec<String>,
@@ -61,6 +63,13 @@ struct AuthorizedKeyV1 {
     key: String,
     comment: String,
     expires_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CertificateRuleV1 {
+    Subject(String),
+    AlternativeName(String),
+    Fingerprint([u8; 32]),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,6 +119,7 @@ impl From<&Account> for AccountV1 {
                 .map(|hash| hash.0.clone())
                 .collect(),
             keys: account.keys.iter().map(key).collect(),
+            certificates: account.certificates.iter().map(CertificateRuleV1::from).collect(),
             principals: account.principals.clone(),
             groups: show_names(&account.groups),
             roles: show_names(&account.roles),
@@ -147,6 +157,7 @@ impl TryFrom<AccountV1> for Account {
                 former: stored.password_former.into_iter().map(PasswordHash).collect(),
             },
             keys: stored.keys.into_iter().map(key).collect(),
+            certificates: stored.certificates.into_iter().map(CertificateRule::from).collect(),
             principals: stored.principals,
             groups: names(stored.groups)?,
             roles: names(stored.roles)?,
@@ -157,6 +168,26 @@ impl TryFrom<AccountV1> for Account {
             sessions_max: stored.sessions_max,
             restrictions: Restrictions::try_from(stored.restrictions)?.into(),
         })
+    }
+}
+
+impl From<&CertificateRule> for CertificateRuleV1 {
+    fn from(rule: &CertificateRule) -> Self {
+        match rule {
+            CertificateRule::Subject(subject) => Self::Subject(subject.clone()),
+            CertificateRule::AlternativeName(name) => Self::AlternativeName(name.clone()),
+            CertificateRule::Fingerprint(fingerprint) => Self::Fingerprint(*fingerprint),
+        }
+    }
+}
+
+impl From<CertificateRuleV1> for CertificateRule {
+    fn from(stored: CertificateRuleV1) -> Self {
+        match stored {
+            CertificateRuleV1::Subject(subject) => Self::Subject(subject),
+            CertificateRuleV1::AlternativeName(name) => Self::AlternativeName(name),
+            CertificateRuleV1::Fingerprint(fingerprint) => Self::Fingerprint(fingerprint),
+        }
     }
 }
 

@@ -1,20 +1,25 @@
 //! Format version 1. Never change a type here: postcard is positional.
 
 mod account;
+mod authority;
 mod command;
 mod history;
 mod restrictions;
 mod service;
+mod service_ftp;
 mod settings;
+mod tls;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use self::account::{AccountV1, GroupV1, RoleV1};
+use self::authority::AuthorityV1;
 pub(super) use self::command::{CommandV1, OutcomeV1};
 pub(super) use self::history::RecordV1;
 use self::service::ServiceV1;
-use self::settings::{AuthorityV1, BanV1, SettingsV1};
+use self::settings::{BanV1, SettingsV1};
+use self::tls::CertificateV1;
 use crate::catalog::view::{Kind, Object, ObjectKey, Spec};
 use crate::catalog::{Administrator, ApiToken, Durability, HostKey, PasswordHash, Role, Storage};
 use crate::clock::UnixMillis;
@@ -43,6 +48,7 @@ enum SpecV1 {
     Role(RoleV1),
     Authority(AuthorityV1),
     Ban(BanV1),
+    Certificate(CertificateV1),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +102,7 @@ enum KindV1 {
     Role,
     Authority,
     Ban,
+    Certificate,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,7 +136,12 @@ fn show_networks(networks: &[IpNet]) -> Vec<String> {
 }
 
 fn all<T, U>(items: Vec<T>, convert: impl Fn(T) -> Result<U, String>) -> Result<Vec<U>, String> {
-    items.into_iter().map(convert).collect()
+    // As much room as is needed, for it stays in memory: `collect` takes room for four where it may fail.
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.push(convert(item)?);
+    }
+    Ok(all)
 }
 
 impl From<&Object<Spec>> for ObjectV1 {
@@ -194,6 +206,7 @@ impl From<&Spec> for SpecV1 {
             Spec::Role(role) => Self::Role(role.into()),
             Spec::Authority(authority) => Self::Authority(authority.into()),
             Spec::Ban(ban) => Self::Ban(ban.into()),
+            Spec::Certificate(certificate) => Self::Certificate(certificate.into()),
         }
     }
 }
@@ -240,6 +253,7 @@ impl TryFrom<SpecV1> for Spec {
             SpecV1::Role(role) => Self::Role(role.try_into()?),
             SpecV1::Authority(authority) => Self::Authority(authority.into()),
             SpecV1::Ban(ban) => Self::Ban(ban.try_into()?),
+            SpecV1::Certificate(certificate) => Self::Certificate(certificate.into()),
         })
     }
 }
@@ -258,6 +272,7 @@ impl From<Kind> for KindV1 {
             Kind::Role => Self::Role,
             Kind::Authority => Self::Authority,
             Kind::Ban => Self::Ban,
+            Kind::Certificate => Self::Certificate,
         }
     }
 }
@@ -276,6 +291,7 @@ impl From<KindV1> for Kind {
             KindV1::Role => Self::Role,
             KindV1::Authority => Self::Authority,
             KindV1::Ban => Self::Ban,
+            KindV1::Certificate => Self::Certificate,
         }
     }
 }

@@ -6,12 +6,39 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::restrictions::RestrictionsV1;
+use super::service_ftp::{FtpSettingsV1, PassiveAddressV1};
+use super::tls::TlsSettingsV1;
 use super::{names, networks, show_names, show_networks};
 use crate::catalog::{Service, ServiceKind, ServiceOverride, SshPolicy, SshSettings};
 
 #[derive(Serialize, Deserialize)]
 enum ServiceKindV1 {
     Sftp,
+    Ftp,
+    Ftps,
+    FtpsImplicit,
+}
+
+impl From<ServiceKind> for ServiceKindV1 {
+    fn from(kind: ServiceKind) -> Self {
+        match kind {
+            ServiceKind::Sftp => Self::Sftp,
+            ServiceKind::Ftp => Self::Ftp,
+            ServiceKind::Ftps => Self::Ftps,
+            ServiceKind::FtpsImplicit => Self::FtpsImplicit,
+        }
+    }
+}
+
+impl From<ServiceKindV1> for ServiceKind {
+    fn from(stored: ServiceKindV1) -> Self {
+        match stored {
+            ServiceKindV1::Sftp => Self::Sftp,
+            ServiceKindV1::Ftp => Self::Ftp,
+            ServiceKindV1::Ftps => Self::Ftps,
+            ServiceKindV1::FtpsImplicit => Self::FtpsImplicit,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +65,8 @@ pub(super) struct ServiceV1 {
     restrictions: RestrictionsV1,
     user_authorities: Vec<String>,
     ssh: SshSettingsV1,
+    tls: TlsSettingsV1,
+    ftp: FtpSettingsV1,
     nodes: BTreeMap<String, ServiceOverrideV1>,
 }
 
@@ -47,6 +76,7 @@ struct ServiceOverrideV1 {
     port: Option<u16>,
     enabled: Option<bool>,
     proxy_networks: Option<Vec<String>>,
+    passive_address: Option<PassiveAddressV1>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,14 +108,13 @@ impl From<&Service> for ServiceV1 {
                 port: differs.port,
                 enabled: differs.enabled,
                 proxy_networks: differs.proxy_networks.as_deref().map(show_networks),
+                passive_address: differs.passive_address.as_ref().map(Into::into),
             };
             (node.clone(), stored)
         };
         Self {
             enabled: service.enabled,
-            kind: match service.kind {
-                ServiceKind::Sftp => ServiceKindV1::Sftp,
-            },
+            kind: service.kind.into(),
             port: service.port,
             address: service.address,
             host_keys: show_names(&service.host_keys),
@@ -106,6 +135,8 @@ impl From<&Service> for ServiceV1 {
             restrictions: (&service.restrictions).into(),
             user_authorities: show_names(&service.user_authorities),
             ssh: (&service.ssh).into(),
+            tls: (&service.tls).into(),
+            ftp: (&service.ftp).into(),
             nodes: service.nodes.iter().map(differs).collect(),
         }
     }
@@ -120,14 +151,13 @@ impl TryFrom<ServiceV1> for Service {
                 port: differs.port,
                 enabled: differs.enabled,
                 proxy_networks: differs.proxy_networks.map(networks).transpose()?,
+                passive_address: differs.passive_address.map(Into::into),
             };
             Ok::<_, String>((node, differs))
         };
         Ok(Self {
             enabled: stored.enabled,
-            kind: match stored.kind {
-                ServiceKindV1::Sftp => ServiceKind::Sftp,
-            },
+            kind: stored.kind.into(),
             port: stored.port,
             address: stored.address,
             host_keys: names(stored.host_keys)?,
@@ -148,6 +178,8 @@ impl TryFrom<ServiceV1> for Service {
             restrictions: stored.restrictions.try_into()?,
             user_authorities: names(stored.user_authorities)?,
             ssh: stored.ssh.into(),
+            tls: stored.tls.try_into()?,
+            ftp: stored.ftp.try_into()?,
             nodes: stored.nodes.into_iter().map(differs).collect::<Result<_, _>>()?,
         })
     }

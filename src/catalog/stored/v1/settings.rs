@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{name, networks, show_networks};
-use crate::catalog::{Authority, AuthorityKind, Ban, BanTarget, PasswordRules, Settings, Throttle};
+use crate::catalog::{Ban, BanTarget, PasswordRules, Settings, Throttle};
 use crate::clock::UnixMillis;
 
 #[derive(Serialize, Deserialize)]
@@ -32,20 +32,6 @@ struct ThrottleV1 {
     failures_per_account_max: u32,
     ban_seconds: u32,
     allow: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum AuthorityKindV1 {
-    SshUser,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct AuthorityV1 {
-    kind: AuthorityKindV1,
-    keys: Vec<String>,
-    revoked_serials: Vec<u64>,
-    revoked_ids: Vec<String>,
-    revoked_keys: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,34 +99,6 @@ impl TryFrom<SettingsV1> for Settings {
                 allow: networks(stored.throttle.allow)?,
             },
         })
-    }
-}
-
-impl From<&Authority> for AuthorityV1 {
-    fn from(authority: &Authority) -> Self {
-        Self {
-            kind: match authority.kind {
-                AuthorityKind::SshUser => AuthorityKindV1::SshUser,
-            },
-            keys: authority.keys.clone(),
-            revoked_serials: authority.revoked_serials.clone(),
-            revoked_ids: authority.revoked_ids.clone(),
-            revoked_keys: authority.revoked_keys.clone(),
-        }
-    }
-}
-
-impl From<AuthorityV1> for Authority {
-    fn from(stored: AuthorityV1) -> Self {
-        Self {
-            kind: match stored.kind {
-                AuthorityKindV1::SshUser => AuthorityKind::SshUser,
-            },
-            keys: stored.keys,
-            revoked_serials: stored.revoked_serials,
-            revoked_ids: stored.revoked_ids,
-            revoked_keys: stored.revoked_keys,
-        }
     }
 }
 

@@ -1,0 +1,1 @@
+//! Tables over chains and keys.
