@@ -101,9 +101,11 @@ impl Connection {
         refused: &Refused,
         russh: &mut Session,
     ) -> Result<(), russh::Error> {
-        if self.channels.contains_key(&channel) {
-            self.channels.insert(channel, Subsystem::Refused);
+        // Something runs there already: one channel serves one thing (RFC 4254, 6.5).
+        if !matches!(self.channels.get(&channel), Some(Subsystem::None { .. })) {
+            return russh.channel_failure(channel);
         }
+        self.channels.insert(channel, Subsystem::Refused);
         russh.channel_success(channel)?;
         russh.extended_data(channel, 1, program::refusal(refused))?;
         russh.exit_status_request(channel, refused.status)?;
