@@ -1,5 +1,5 @@
-//! The golden access matrix (`tests/matrix/access.json`), run over SFTP with real processes; and the folder that is
-//! shared by two groups, changed while its members are signed in.
+//! The golden access matrix (`tests/matrix/access.json`), run over SFTP and SCP with real processes; and the folder
+//! that is shared by two groups, changed while its members are signed in.
 //!
 //! The unit test of `access` holds the same table against the decision itself.
 
@@ -35,6 +35,12 @@ const OPERATIONS: [(&str, Before); 11] = [
     ("remove-folder", Before::Folder),
     ("set-attributes", Before::File),
     ("links", Before::Nothing),
+];
+
+/// The protocols, each with what it can ask for; nothing named: all.
+const OVER: [(&str, &[&str]); 2] = [
+    ("sftp", &[]),
+    ("scp", &["read", "list", "write", "overwrite", "make-folder"]),
 ];
 
 /// An account that is described here rather than by the rig.
@@ -104,7 +110,7 @@ fn prepare(at: &Path, before: Before) {
 }
 
 #[test]
-fn sftp_keeps_the_access_matrix() {
+fn sftp_and_scp_keep_the_access_matrix() {
     let shared = shared();
     let matrix: Value = serde_json::from_str(MATRIX).unwrap();
     let mut objects = BTreeMap::new();
@@ -120,23 +126,27 @@ fn sftp_keeps_the_access_matrix() {
         }
     }
     let root = shared.path("files");
-    let mut clients: BTreeMap<&str, Talk> = BTreeMap::new();
+    let mut clients: BTreeMap<(&str, &str), Talk> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (number, row) in matrix["rows"].as_array().unwrap().iter().enumerate() {
         let (account, path) = (row["account"].as_str().unwrap(), row["path"].as_str().unwrap());
-        let client = clients.entry(account).or_insert_with(|| {
-            let mut client = Login::new(&shared, &accounts[account], number % 3).talk("matrix.py", json!({}));
-            client.expect("started");
-            client
-        });
         let at = on_disk(&root, &mounts(&objects, &accounts[account].spec), path);
-        for (operation, before) in OPERATIONS {
-            prepare(&at, before);
-            client.say(&format!("{operation} {path}"));
-            let denied = client.expect("did")["denied"].clone();
-            let allowed = row["allow"].as_array().unwrap().contains(&json!(operation));
-            if denied != json!(!allowed) {
-                wrong.push(format!("{account}: {operation} {path}: denied: {denied}"));
+        for (over, known) in OVER {
+            let client = clients.entry((over, account)).or_insert_with(|| {
+                let login = Login::new(&shared, &accounts[account], number % 3);
+                let mut client = login.talk("matrix.py", json!({"over": over}));
+                client.expect("started");
+                client
+            });
+            let asked = |(name, _): &(&str, _)| known.is_empty() || known.contains(name);
+            for (operation, before) in OPERATIONS.into_iter().filter(asked) {
+                prepare(&at, before);
+                client.say(&format!("{operation} {path}"));
+                let denied = client.expect("did")["denied"].clone();
+                let allowed = row["allow"].as_array().unwrap().contains(&json!(operation));
+                if denied != json!(!allowed) {
+                    wrong.push(format!("{over}: {account}: {operation} {path}: denied: {denied}"));
+                }
             }
         }
     }

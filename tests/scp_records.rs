@@ -297,11 +297,10 @@ fn events_name_scp_and_count_what_it_carried() {
         let events = journal(&shared, 0);
         let own = events.iter().filter(|event| event["account"] == account.name.as_str());
         let own: Vec<_> = own.filter(|event| event["protocol"] == "scp").collect();
-        let moved = |field: &str| own.iter().any(|event| event["path"] == "/new" && event[field] == 5);
-        if moved("bytes_in") && moved("bytes_out") {
-            Ok(())
-        } else {
-            Err(format!("{own:?}"))
+        let moved = |number: u64| own.iter().any(|event| event["number"] == number && event["bytes"] == 5);
+        match own.iter().all(|event| event["path"] == "/new") && moved(20) && moved(21) {
+            true => Ok(()),
+            false => Err(format!("{own:?}")),
         }
     });
 }
