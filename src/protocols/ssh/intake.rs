@@ -112,6 +112,15 @@ impl Intake {
         self.arrived.notify_one();
     }
 
+    /// Nobody takes any more: what is inside is let go of, and so is what still comes.
+    pub(super) fn close(&self) {
+        let mut inside = self.lock();
+        *inside = Inside {
+            ended: true,
+            ..Inside::default()
+        };
+    }
+
     /// The next bytes; `None`: the peer sends no more. Waits; what is not waited for to the end loses nothing.
     pub(super) async fn take(&self) -> Option<Bytes> {
         loop {
@@ -161,6 +170,16 @@ mod tests {
         }
         assert!(found == expected);
         assert!(!flow.is_busy(), "nothing is held any more");
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_programs_end_is_held_by_nobody() {
+        let (intake, flow) = intake();
+        intake.put(&[0; 300_000]);
+        intake.close();
+        intake.put(b"more");
+        assert!(!flow.is_busy());
+        assert_eq!(intake.take().await, None);
     }
 
     #[tokio::test]

@@ -66,6 +66,7 @@ pub(super) async fn run(program: Program, context: Context, channel: ProgramChan
         tracing::error!(%session, "a program's channel panicked; only it has ended");
         1
     });
+    channel.intake.close();
     end(&channel.outlet.handle, channel.outlet.channel, status).await;
 }
 
