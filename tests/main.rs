@@ -40,4 +40,5 @@ mod secrets;
 mod services;
 mod ssh_settings;
 mod tidy;
+mod tls_live;
 mod uploads;
