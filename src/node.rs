@@ -27,6 +27,7 @@ use crate::catalog::{AgeSource, Catalog, ViewSource};
 use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
+use crate::listener::tls::SharedSecret;
 use crate::listener::{Banned, Counts, Surroundings};
 use crate::protocols::sftp::flow::NodeFlow;
 use crate::protocols::ssh::Dependencies;
@@ -34,6 +35,7 @@ use crate::reconcile::bans::Bans;
 use crate::reconcile::host_keys::HostKeys;
 use crate::reconcile::ports::Ports;
 use crate::reconcile::sessions::Sessions;
+use crate::reconcile::tls::Handshakes;
 use crate::reconcile::{Enforced, Reconciler};
 use crate::session::{CloseReason, Registry};
 use crate::vfs::Vfs;
@@ -112,6 +114,7 @@ impl Node {
                 node: config.name.clone(),
             },
             host_keys: HostKeys::new(unseal(&cluster)),
+            handshakes: Handshakes::new(unseal(&cluster), shared_secret(&cluster), clock.clone()),
             ports: Ports::new(
                 Arc::new(opener),
                 journal.clone(),
@@ -260,6 +263,12 @@ fn unseal(cluster: &Cluster<Catalog>) -> crate::reconcile::host_keys::Unseal {
                 .map_err(|error| error.to_string())
         })
     })
+}
+
+/// What tickets' keys are derived from: every member derives the same.
+fn shared_secret(cluster: &Cluster<Catalog>) -> SharedSecret {
+    let cluster = cluster.clone();
+    Arc::new(move |context| cluster.derive(context))
 }
 
 /// Readiness asks only this node: a balancer must not take out the survivors of a lost quorum.

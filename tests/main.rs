@@ -34,6 +34,8 @@ mod quorum;
 mod restrictions;
 mod revoke;
 mod rig;
+mod scp;
+mod scp_records;
 mod secrets;
 mod services;
 mod ssh_settings;

@@ -368,6 +368,12 @@ impl<M: StateMachine> Cluster<M> {
         self.node().vault.ring().seal(self.data_key_id(), context, secret)
     }
 
+    /// A secret that every member derives for `context` from the newest data key, and that changes with it; `None`:
+    /// this node does not hold that key yet.
+    pub fn derive(&self, context: &[u8]) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+        self.node().vault.ring().derive(self.data_key_id(), context)
+    }
+
     /// Opens what any member sealed; fetches a missing data key from other members.
     pub async fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, NodeError> {
         self.node().unseal(context, sealed).await

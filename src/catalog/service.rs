@@ -149,7 +149,12 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
-    /// Whether it speaks FTP, in TLS or not.
+    /// Whether it cannot do without a certificate.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Ftps | Self::FtpsImplicit)
+    }
+
+    /// Whether FTP is spoken.
     pub fn is_ftp(self) -> bool {
         matches!(self, Self::Ftp | Self::Ftps | Self::FtpsImplicit)
     }

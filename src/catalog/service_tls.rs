@@ -72,6 +72,9 @@ pub(super) fn coherent(view: &View) -> Result<(), Refusal> {
             let reason = format!("service `{}` {reason}", service.name);
             Err(Refusal::Invalid { reason })
         };
+        if service.spec.kind.is_tls() && service.spec.enabled && service.spec.tls.certificates.is_empty() {
+            return refuse("has no certificate to show; name one in `tls.certificates`, or switch it off".to_owned());
+        }
         for name in &service.spec.tls.certificates {
             let waits = view.certificates.get(name).is_some_and(|it| it.spec.issued.is_none());
             if waits {

@@ -9,7 +9,7 @@ use crate::catalog::ServiceKind;
 use crate::ids::Name;
 use crate::listener::{Listener, Remaining, Serve, Surroundings};
 use crate::protocols::{ftp, ssh};
-use crate::reconcile::ports::{HostKeySource, OpenPort, Opener};
+use crate::reconcile::ports::{Material, OpenPort, Opener};
 
 /// Opens ports with what every connection needs.
 pub struct PortOpener {
@@ -35,14 +35,14 @@ impl PortOpener {
         Self { ssh, ftp, surroundings }
     }
 
-    fn serve(&self, service: &Name, kind: ServiceKind, keys: HostKeySource) -> Arc<dyn Serve> {
+    fn serve(&self, service: &Name, kind: ServiceKind, material: Material) -> Arc<dyn Serve> {
         match kind {
             ServiceKind::Sftp => {
-                let keys = Arc::new(move || keys.load_full());
+                let keys = Arc::new(move || material.host_keys.load_full());
                 ssh::SshService::new(service.clone(), self.ssh.clone(), keys)
             }
             ServiceKind::Ftp | ServiceKind::Ftps | ServiceKind::FtpsImplicit => {
-                ftp::FtpService::new(service.clone(), self.ftp.clone(), None)
+                ftp::FtpService::new(service.clone(), self.ftp.clone(), Some(material.tls))
             }
         }
     }
@@ -54,10 +54,10 @@ impl Opener for PortOpener {
         service: Name,
         kind: ServiceKind,
         address: SocketAddr,
-        keys: HostKeySource,
+        material: Material,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {
         Box::pin(async move {
-            let serve = self.serve(&service, kind, keys);
+            let serve = self.serve(&service, kind, material);
             let listener = Listener::open(address, service, serve, self.surroundings.clone())
                 .map_err(|error| format!("{address} cannot be opened: {error}"))?;
             Ok(Box::new(Port(listener)) as Box<dyn OpenPort>)

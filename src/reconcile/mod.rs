@@ -9,6 +9,7 @@ pub mod host_keys;
 pub mod limits;
 pub mod ports;
 pub mod sessions;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +39,8 @@ pub struct Reconciler {
     pub sessions: sessions::Sessions,
     /// Opens sealed host keys.
     pub host_keys: host_keys::HostKeys,
+    /// Keeps configurations for TLS.
+    pub handshakes: tls::Handshakes,
     /// Opens and closes ports.
     pub ports: ports::Ports,
     /// Tells which bans are kept.
@@ -56,6 +59,7 @@ impl Reconciler {
         let sessions = tokio::spawn(sessions);
         let mut doors = Doors {
             host_keys: self.host_keys,
+            handshakes: self.handshakes,
             ports: self.ports,
             bans: self.bans,
         };
@@ -110,6 +114,7 @@ impl Reconciler {
 /// What lets connections in, or not: keys to show, ports to accept on, bans.
 struct Doors {
     host_keys: host_keys::HostKeys,
+    handshakes: tls::Handshakes,
     ports: ports::Ports,
     bans: bans::Bans,
 }
@@ -118,7 +123,14 @@ impl Doors {
     async fn pass(&mut self, view: &View) -> BTreeMap<String, String> {
         self.bans.pass(view);
         let mut failures = self.host_keys.pass(view).await;
-        failures.extend(self.ports.pass(view, self.host_keys.opened()).await);
+        failures.extend(self.handshakes.pass(view).await);
+        let material = ports::Opened {
+            host_keys: self.host_keys.opened(),
+            handshakes: &self.handshakes,
+        };
+        for (what, why) in self.ports.pass(view, &material).await {
+            failures.entry(what).or_insert(why);
+        }
         failures
     }
 }

@@ -9,16 +9,34 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
-use super::host_keys::Opened;
+use super::host_keys;
 use super::limits;
+use super::tls::Handshakes;
 use crate::auth::HostIdentity;
 use crate::catalog::{ServiceKind, View};
 use crate::events::{Event, Journal};
 use crate::ids::Name;
-use crate::listener::Remaining;
+use crate::listener::{Remaining, TlsSource};
 
 /// A service's host keys as they are now; read at each new connection.
 pub type HostKeySource = Arc<ArcSwap<Vec<Arc<HostIdentity>>>>;
+
+/// What was opened of the catalog's sealed keys.
+pub struct Opened<'a> {
+    /// Host keys, by name.
+    pub host_keys: &'a host_keys::Opened,
+    /// Configurations for TLS.
+    pub handshakes: &'a Handshakes,
+}
+
+/// What a port shows; each is read at each new connection.
+#[derive(Clone)]
+pub struct Material {
+    /// Host keys (SSH).
+    pub host_keys: HostKeySource,
+    /// The configuration of its handshakes (TLS).
+    pub tls: TlsSource,
+}
 
 /// Opens a port for a service.
 pub trait Opener: Send + Sync {
@@ -28,7 +46,7 @@ pub trait Opener: Send + Sync {
         service: Name,
         kind: ServiceKind,
         address: SocketAddr,
-        keys: HostKeySource,
+        material: Material,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>>;
 }
 
@@ -74,7 +92,7 @@ impl Ports {
 
     /// Compares all ports once; gives what could not be opened, by service. A service without an opened host key is
     /// not opened: nobody could prove who it is.
-    pub async fn pass(&mut self, view: &View, opened: &Opened) -> BTreeMap<String, String> {
+    pub async fn pass(&mut self, view: &View, opened: &Opened<'_>) -> BTreeMap<String, String> {
         let (node, address) = (self.node.clone(), self.service_address);
         let is_wanted = |name: &Name| {
             view.services
@@ -136,7 +154,7 @@ impl Ports {
         }
     }
 
-    fn wanted(&mut self, view: &View, opened: &Opened) -> BTreeMap<Name, Wanted> {
+    fn wanted(&mut self, view: &View, opened: &Opened<'_>) -> BTreeMap<Name, Wanted> {
         let mut wanted = BTreeMap::new();
         for (name, object) in &view.services {
             let Some(address) = object.spec.endpoint(&self.node, self.service_address) else {
@@ -146,7 +164,7 @@ impl Ports {
                 .spec
                 .host_keys
                 .iter()
-                .filter_map(|key| opened.get(key).cloned())
+                .filter_map(|key| opened.host_keys.get(key).cloned())
                 .collect();
             let kind = object.spec.kind;
             if keys.is_empty() && !kind.is_ftp() {
@@ -156,15 +174,31 @@ impl Ports {
                     continue;
                 }
             }
-            wanted.insert(name.clone(), Wanted { kind, address, keys });
+            let tls = opened.handshakes.source(name);
+            let it = Wanted {
+                kind,
+                address,
+                keys,
+                tls,
+            };
+            wanted.insert(name.clone(), it);
         }
         wanted
     }
 
     async fn open(&mut self, name: Name, wanted: Wanted) {
-        let Wanted { kind, address, keys } = wanted;
+        let Wanted {
+            kind,
+            address,
+            keys,
+            tls,
+        } = wanted;
         let source: HostKeySource = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        match self.opener.open(name.clone(), kind, address, source.clone()).await {
+        let material = Material {
+            host_keys: source.clone(),
+            tls,
+        };
+        match self.opener.open(name.clone(), kind, address, material).await {
             Ok(open) => {
                 tracing::info!(service = %name, %address, "a port is open");
                 self.journal.record(Event::ServiceOpened {
@@ -220,6 +254,7 @@ struct Wanted {
     kind: ServiceKind,
     address: SocketAddr,
     keys: Vec<Arc<HostIdentity>>,
+    tls: TlsSource,
 }
 
 impl Port {
@@ -275,14 +310,14 @@ mod tests {
             _service: Name,
             _kind: ServiceKind,
             address: SocketAddr,
-            keys: HostKeySource,
+            material: Material,
         ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {
             Box::pin(async move {
                 if self.taken.lock().unwrap().contains(&address) {
                     return Err("the address is in use".to_owned());
                 }
                 assert!(
-                    self.open.lock().unwrap().insert(address, keys).is_none(),
+                    self.open.lock().unwrap().insert(address, material.host_keys).is_none(),
                     "opened twice"
                 );
                 Ok(Box::new(Opened1(address, self.open.clone())) as Box<dyn OpenPort>)
@@ -311,13 +346,22 @@ mod tests {
         Arc::new(HostIdentity::plain(pair.into()))
     }
 
+    fn no_handshakes() -> Handshakes {
+        let unseal = Arc::new(|_, _| Box::pin(std::future::pending()) as _);
+        Handshakes::new(unseal, Arc::new(|_| None), crate::clock::Clock::system())
+    }
+
     #[tokio::test]
     async fn ports_follow_the_view_and_a_taken_one_is_reported_until_it_is_free() {
         let world = Arc::new(World::default());
         let node = "node-1".to_owned();
         let mut ports = Ports::new(world.clone(), Journal::default(), node, "127.0.0.1".parse().unwrap());
         let main = Name::parse("main").unwrap();
-        let keys: Opened = [(main.clone(), key(1))].into();
+        let (keys, none) = ([(main.clone(), key(1))].into(), no_handshakes());
+        let keys = Opened {
+            host_keys: &keys,
+            handshakes: &none,
+        };
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let addresses = |world: &World| world.open.lock().unwrap().keys().copied().collect::<Vec<_>>();
 
@@ -327,7 +371,11 @@ mod tests {
         assert_eq!(ports.pass(&first, &keys).await, BTreeMap::new());
 
         let before = world.open.lock().unwrap()[&at(22)].load_full();
-        let rotated: Opened = [(main.clone(), key(2))].into();
+        let rotated = [(main.clone(), key(2))].into();
+        let rotated = Opened {
+            host_keys: &rotated,
+            handshakes: &none,
+        };
         ports.pass(&first, &rotated).await;
         assert!(
             !Arc::ptr_eq(&world.open.lock().unwrap()[&at(22)].load()[0], &before[0]),
@@ -353,8 +401,13 @@ mod tests {
         let world = Arc::new(World::default());
         let node = "node-1".to_owned();
         let mut ports = Ports::new(world.clone(), Journal::default(), node, "127.0.0.1".parse().unwrap());
+        let (keys, none) = (BTreeMap::new(), no_handshakes());
+        let opened = Opened {
+            host_keys: &keys,
+            handshakes: &none,
+        };
         let failures = ports
-            .pass(&view(&[("sftp", Service::sftp(22, Vec::new()))]), &Opened::new())
+            .pass(&view(&[("sftp", Service::sftp(22, Vec::new()))]), &opened)
             .await;
         assert!(failures["service/sftp"].contains("host key"));
         assert!(world.open.lock().unwrap().is_empty());

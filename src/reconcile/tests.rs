@@ -10,7 +10,7 @@ use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::ids::{Name, SessionId};
 use crate::reconcile::host_keys::HostKeys;
-use crate::reconcile::ports::{HostKeySource, OpenPort, Opener, Ports};
+use crate::reconcile::ports::{Material, OpenPort, Opener, Ports};
 use crate::reconcile::sessions::Sessions;
 use crate::session::{CloseReason, Credential, NewSession, Principal, Registry};
 
@@ -25,7 +25,7 @@ impl Opener for NoPorts {
         _service: Name,
         _kind: crate::catalog::ServiceKind,
         _address: SocketAddr,
-        _keys: HostKeySource,
+        _material: Material,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {
         Box::pin(async { Err("no port is opened in this test".to_owned()) })
     }
@@ -111,6 +111,11 @@ async fn a_session_is_closed_at_once_while_a_host_key_cannot_be_opened() {
             node: node.clone(),
         },
         host_keys: HostKeys::new(Arc::new(|_, _| Box::pin(std::future::pending()))),
+        handshakes: tls::Handshakes::new(
+            Arc::new(|_, _| Box::pin(std::future::pending())),
+            Arc::new(|_| None),
+            Clock::system(),
+        ),
         ports: Ports::new(
             Arc::new(NoPorts),
             Journal::default(),

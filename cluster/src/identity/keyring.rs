@@ -92,6 +92,19 @@ impl KeyRing {
         Ok(sealed)
     }
 
+    /// A secret that everybody who holds key `id` derives for `context`, and nobody else.
+    pub(crate) fn derive(&self, id: u32, context: &[u8]) -> Option<DataKey> {
+        let key = self.secret(id)?;
+        // Its own name keeps it apart from all other uses of the key.
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key[..]);
+        let mut bytes = b"argosy derived secret 1\0".to_vec();
+        bytes.extend_from_slice(&id.to_be_bytes());
+        bytes.extend_from_slice(context);
+        let mut derived = Zeroizing::new([0; 32]);
+        derived.copy_from_slice(aws_lc_rs::hmac::sign(&key, &bytes).as_ref());
+        Some(derived)
+    }
+
     /// Opens what [`seal`](Self::seal) made for the same `context`.
     pub(crate) fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         if sealed.len() < HEAD_BYTES + TAG_BYTES {

@@ -4,10 +4,19 @@
 //! certificate is, to `auth`.
 
 pub mod algorithms;
+mod clients;
+mod config;
+mod identity;
+pub mod limits;
+mod tickets;
 
 use std::sync::Arc;
 
 use crate::x509::{Certificate, RevocationList};
+
+pub use config::{Built, Ingredients};
+pub use identity::Identity;
+pub use tickets::SharedSecret;
 
 /// Gives the configuration for the next handshake of a service, read at each; `Err` says why there is none.
 pub type TlsSource = Arc<dyn Fn() -> Result<Arc<rustls::ServerConfig>, String> + Send + Sync>;
