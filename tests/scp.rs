@@ -31,11 +31,14 @@ pub fn attributes(root: &Path) -> BTreeMap<PathBuf, (u32, i64)> {
     let mut found = BTreeMap::new();
     let mut open = vec![PathBuf::new()];
     while let Some(path) = open.pop() {
-        let seen = std::fs::symlink_metadata(root.join(&path)).unwrap();
+        // What goes away meanwhile was there, and is no more.
+        let Ok(seen) = std::fs::symlink_metadata(root.join(&path)) else {
+            continue;
+        };
         found.insert(path.clone(), (seen.mode() & 0o7777, seen.mtime()));
         if seen.is_dir() {
-            let entries = std::fs::read_dir(root.join(&path)).unwrap();
-            open.extend(entries.map(|entry| path.join(entry.unwrap().file_name())));
+            let entries = std::fs::read_dir(root.join(&path)).into_iter().flatten();
+            open.extend(entries.flatten().map(|entry| path.join(entry.file_name())));
         }
     }
     found
@@ -187,6 +190,7 @@ fn patterns_stand_for_what_is_there_and_an_error_does_not_stop_a_copy() {
         assert!(done.said().contains("Is a directory"), "{}", done.said());
         assert_eq!(std::fs::read(account.home.join(format!("z-{at}"))).unwrap(), b"another");
         assert!(account.home.join("sub").is_dir());
+        std::fs::remove_file(account.home.join(format!("z-{at}"))).unwrap();
     }
 }
 
