@@ -14,9 +14,14 @@ from servers import ADMIN_PORT, ARGOSY, OURS, PEER_PORT, cpu_of_tree, proportion
 ADDRESSES = {"argosy": OURS, "vsftpd": "127.0.7.3", "ProFTPD": "127.0.7.4", "nginx": "127.0.7.5"}
 FTPS_PORT, FTP_PORT, IMPLICIT_PORT = 7621, 7622, 7623
 USER, PASSWORD = "bench", "a password for benchmarks only"
-OWNER = "nobody"
-PROGRAMS = {"vsftpd": "/usr/sbin/vsftpd", "ProFTPD": "/usr/sbin/proftpd", "nginx": "/usr/sbin/nginx"}
-PACKAGES = {"vsftpd": "vsftpd", "ProFTPD": "proftpd-core proftpd-mod-crypto", "nginx": "nginx-light"}
+# Without rights, and with a home that is there: vsftpd goes there first.
+OWNER = "daemon"
+PROGRAMS = {"vsftpd": os.environ.get("VSFTPD", "/usr/sbin/vsftpd"), "ProFTPD": "/usr/sbin/proftpd",
+            "nginx": "/usr/sbin/nginx"}
+INSTALL = "apt-get install --no-install-recommends "
+# Debian installs one FTP server at a time: the other is unpacked.
+ADVICE = {"vsftpd": "apt-get download vsftpd && dpkg -x vsftpd_*.deb FOLDER, then VSFTPD=FOLDER/usr/sbin/vsftpd",
+          "ProFTPD": INSTALL + "proftpd-core proftpd-mod-crypto", "nginx": INSTALL + "nginx-light"}
 
 
 def check_programs(names):
@@ -24,7 +29,7 @@ def check_programs(names):
         if name == "argosy":
             found, advice = ARGOSY, "cargo build --release"
         else:
-            found, advice = PROGRAMS[name], "apt-get install --no-install-recommends " + PACKAGES[name]
+            found, advice = PROGRAMS[name], ADVICE[name]
         if not os.path.exists(found):
             sys.exit("%s is missing: %s" % (found, advice))
 
