@@ -21,20 +21,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("path", &[]),
     ("clock", &[]),
     ("config", &[]),
-    ("catalog", &["ids", "path", "clock"]),
+    ("x509", &["clock"]),
+    ("catalog", &["ids", "path", "clock", "x509"]),
     ("events", &["ids", "path", "clock"]),
-    ("session", &["ids", "clock", "catalog"]),
+    ("session", &["ids", "clock", "catalog", "x509"]),
     ("access", &["ids", "path", "clock", "catalog", "session"]),
-    ("auth", &["ids", "clock", "catalog", "session"]),
+    ("auth", &["ids", "clock", "catalog", "session", "x509"]),
     (
         "vfs",
         &["ids", "path", "clock", "catalog", "session", "access", "events"],
     ),
-    ("listener", &["ids", "clock", "catalog", "session", "events"]),
+    ("listener", &["ids", "clock", "catalog", "session", "events", "x509"]),
     (
         "protocols",
         &[
-            "ids", "path", "clock", "catalog", "session", "auth", "vfs", "listener", "events",
+            "ids", "path", "clock", "catalog", "session", "auth", "vfs", "listener", "events", "x509",
         ],
     ),
     (
@@ -49,12 +50,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "listener",
             "protocols",
             "access",
+            "x509",
         ],
     ),
     (
         "admin",
         &[
-            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events", "listener",
+            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events", "listener", "x509",
         ],
     ),
     (

@@ -440,6 +440,7 @@ fn the_schema_of_each_kind_names_the_fields_that_are_taken_and_shown() {
             Kind::Service => json!({ "port": 22, "host_keys": ["main"] }),
             Kind::Storage => json!({ "root": "/srv" }),
             Kind::Authority => json!({ "keys": [public_key()] }),
+            Kind::Certificate => json!({ "self_signed": { "names": ["files.example.org"] } }),
             Kind::Ban => json!({ "account": "mallory" }),
             _ => json!({}),
         };

@@ -25,7 +25,8 @@ use super::wire::{Line, Reply};
 use crate::catalog::{Object, Service, ServiceKind};
 use crate::events::Event;
 use crate::listener::{Accepted, Drain, Permit, contains};
-use crate::session::{CloseReason, Registered};
+use crate::session::{CloseReason, Principal, Registered};
+use crate::x509::ClientCertificate;
 
 use control::Control;
 use job::{Job, Outcome};
@@ -57,6 +58,10 @@ struct Connection {
     /// Somebody must have signed in by then.
     grace_at: Instant,
     active_at: Instant,
+    /// What the client has shown in the handshake of the control connection.
+    certificate: Option<Arc<ClientCertificate>>,
+    /// What was proven so far, where that is not enough.
+    proven: Option<Principal>,
     attempts: u32,
     bad_lines: u32,
     /// The client has sent QUIT, and may close when it likes.
@@ -148,6 +153,8 @@ impl Connection {
             drained_at: None,
             grace_at: accepted.at + Duration::from_secs(spec.login_grace_seconds.into()),
             active_at: Instant::now(),
+            certificate: None,
+            proven: None,
             attempts: 0,
             bad_lines: 0,
             quits: false,

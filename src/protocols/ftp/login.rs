@@ -8,6 +8,7 @@ use crate::catalog::Service;
 use crate::events::Event;
 use crate::ids::SessionId;
 use crate::session::{LimitReached, NewSession, Principal, Registered};
+use crate::x509::ClientCertificate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,19 +20,36 @@ pub(super) enum NoSession {
     TooMany(&'static str),
 }
 
-/// Judges a password.
+/// Judges the certificate that the client has shown; it counts as a key.
+pub(super) fn by_certificate(
+    service: &FtpService,
+    user: &str,
+    certificate: &Arc<ClientCertificate>,
+    peer: SocketAddr,
+) -> Result<Joined, String> {
+    let authenticator = &service.node.authenticator;
+    let proven = authenticator.client_certificate(user, certificate, &service.name, peer.ip());
+    proven
+        .and_then(|principal| authenticator.join(None, principal, &service.name, peer.ip()))
+        .map_err(|refused| refused.reason)
+}
+
+/// Judges a password, together with what was proven before.
 pub(super) async fn prove(
     service: Arc<FtpService>,
     user: String,
     password: Zeroizing<String>,
     peer: SocketAddr,
+    before: Option<Principal>,
 ) -> Result<Principal, String> {
     let authenticator = service.node.authenticator.clone();
     let proven = authenticator.password(&user, password, peer.ip()).await;
-    let joined = proven.and_then(|principal| authenticator.join(None, principal, &service.name, peer.ip()));
+    let joined = proven.and_then(|principal| authenticator.join(before.as_ref(), principal, &service.name, peer.ip()));
     match joined {
         Ok(Joined::Enough(principal)) => Ok(principal),
-        Ok(Joined::Partly(..)) => Err("the account needs a further proof, which FTP has not".to_owned()),
+        Ok(Joined::Partly(..)) => {
+            Err("the account needs a further proof, a client certificate for instance".to_owned())
+        }
         Err(refused) => Err(refused.reason),
     }
 }
@@ -42,7 +60,7 @@ pub(super) fn begin(
     settings: &Service,
     principal: Principal,
     peer: SocketAddr,
-    protocol: &'static str,
+    (protocol, method): (&'static str, &'static str),
 ) -> Result<Registered, NoSession> {
     let node = &service.node;
     let account_max = (node.views)()
@@ -75,7 +93,7 @@ pub(super) fn begin(
         peer,
         service: service.name.clone(),
         protocol,
-        method: "password",
+        method,
         session: session.id,
     });
     Ok(registered)

@@ -140,6 +140,8 @@ pub enum Step {
     Quit(Reply),
     /// TLS begins, if it can; `true`: data connections are private from then on.
     Secure(bool),
+    /// The client's certificate is judged: whether it lets this user in.
+    Certify(String),
     /// A password is judged.
     Prove(String, Zeroizing<String>),
     /// The session ends, the connection stays.
@@ -159,6 +161,7 @@ pub enum Step {
 pub struct State {
     pub(super) policy: Policy,
     pub(super) secure: bool,
+    pub(super) certified: bool,
     pub(super) login: Login,
     pub(super) folder: VirtualPath,
     pub(super) ascii: bool,
@@ -179,6 +182,7 @@ impl State {
         let implicit = policy.tls == Tls::Implicit;
         Self {
             policy,
+            certified: false,
             secure: implicit,
             login: Login::Nobody,
             folder: VirtualPath::root(),
@@ -299,6 +303,11 @@ impl State {
         self.login = Login::Nobody;
         self.private = private;
         self.sized = private;
+    }
+
+    /// The client has shown a certificate that the service trusts.
+    pub fn certified(&mut self) {
+        self.certified = true;
     }
 
     /// Whether TLS goes round the control connection.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::job::{Job, Kind, Outcome};
 use super::{Connection, Reason};
+use crate::auth::Joined;
 use crate::catalog::PassiveAddress;
 use crate::protocols::ftp::data::passive::{Expected, Lease};
 use crate::protocols::ftp::data::stream::Gauge;
@@ -54,6 +55,7 @@ impl Connection {
                 Err("the client ended the session".to_owned())
             }
             Step::Secure(private) => self.begin_tls(private).await,
+            Step::Certify(user) => self.certify(user).await,
             Step::Prove(user, password) => {
                 self.prove(user, password);
                 Ok(())
@@ -151,7 +153,19 @@ impl Connection {
     pub(super) async fn secure(&mut self, deadline: Duration) -> Result<(), String> {
         let source = self.service.tls.clone().ok_or("the service has no certificate")?;
         let secured = self.control.secure(source()?, deadline, &self.mark).await;
-        secured.map_err(|error| error.to_string())
+        secured.map_err(|error| error.to_string())?;
+        let chain = self
+            .control
+            .stream()
+            .map(|stream| stream.client_chain())
+            .unwrap_or_default();
+        let authenticator = &self.service.node.authenticator;
+        let shown = authenticator.shown_certificate(chain, &self.service.name);
+        self.certificate = shown.map_err(|refused| refused.reason)?;
+        if self.certificate.is_some() {
+            self.state.certified();
+        }
+        Ok(())
     }
 
     async fn begin_tls(&mut self, private: bool) -> Result<(), Reason> {
@@ -175,25 +189,65 @@ impl Connection {
     }
 
     fn prove(&mut self, user: String, password: Zeroizing<String>) {
-        let (service, peer) = (self.service.clone(), self.peer);
+        let (service, peer, before) = (self.service.clone(), self.peer, self.proven.take());
         self.job = Some(Job::new(Kind::Short, async move {
-            let proven = login::prove(service, user.clone(), password, peer).await;
+            let proven = login::prove(service, user.clone(), password, peer, before).await;
             Outcome::Proven(user, proven)
         }));
     }
 
+    /// USER with a certificate: it lets in (232), or the password is asked for all the same (RFC 4217, section 11).
+    async fn certify(&mut self, user: String) -> Result<(), Reason> {
+        let Some(certificate) = &self.certificate else {
+            return self.say(&Reply::new(331, "The password, please.")).await;
+        };
+        self.proven = None;
+        match login::by_certificate(&self.service, &user, certificate, self.peer) {
+            Ok(Joined::Enough(principal)) => self.begin(&user, Ok(principal), "certificate").await,
+            Ok(Joined::Partly(principal, _)) => {
+                self.proven = Some(principal);
+                self.say(&Reply::new(331, "The password too, please.")).await
+            }
+            Err(reason) => {
+                tracing::debug!(user, reason, "the certificate lets nobody in");
+                self.say(&Reply::new(331, "The password, please.")).await
+            }
+        }
+    }
+
     async fn proven(&mut self, user: String, proven: Result<Principal, String>) -> Result<(), Reason> {
+        self.begin(&user, proven, "password").await
+    }
+
+    async fn begin(
+        &mut self,
+        user: &str,
+        proven: Result<Principal, String>,
+        method: &'static str,
+    ) -> Result<(), Reason> {
+        let proven = proven.map(|principal| match &self.certificate {
+            Some(certificate) => principal.within(certificate),
+            None => principal,
+        });
+        let welcome = if method == "password" { 230 } else { 232 };
+        let user = user.to_owned();
         let protocol = self.protocol();
-        let begun = proven
-            .map_err(NoSession::Refused)
-            .and_then(|principal| login::begin(&self.service, &self.settings.spec, principal, self.peer, protocol));
+        let begun = proven.map_err(NoSession::Refused).and_then(|principal| {
+            login::begin(
+                &self.service,
+                &self.settings.spec,
+                principal,
+                self.peer,
+                (protocol, method),
+            )
+        });
         match begun {
             Ok(registered) => {
                 self.registered = Some(registered);
                 self.permit = None;
                 self.state.signed_in();
                 self.active_at = Instant::now();
-                self.say(&Reply::new(230, "Welcome.")).await
+                self.say(&Reply::new(welcome, "Welcome.")).await
             }
             Err(NoSession::TooMany(text)) => {
                 login::refused(&self.service, &user, self.peer, protocol, text.to_owned());

@@ -19,6 +19,7 @@ fn told(state: &mut State, line: &str) -> String {
             state.secured(private);
             "tls".to_owned()
         }
+        Step::Certify(user) => format!("certify {user}"),
         Step::Prove(..) => {
             state.signed_in();
             "prove".to_owned()

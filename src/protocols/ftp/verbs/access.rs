@@ -14,7 +14,10 @@ impl State {
         if self.policy.require_tls_control && !self.secure {
             return Step::Reply(Reply::new(534, "TLS is required here: AUTH TLS comes first."));
         }
-        self.login = Login::Named(name);
+        self.login = Login::Named(name.clone());
+        if self.certified {
+            return Step::Certify(name);
+        }
         Step::Reply(Reply::new(331, "The password, please."))
     }
 
@@ -34,6 +37,7 @@ impl State {
         let was = Self::new(self.policy.clone());
         let before = std::mem::replace(self, was);
         self.secure = before.secure;
+        self.certified = before.certified;
         self.private = before.private;
         self.sized = before.sized;
         Step::Restart(Reply::new(220, "Ready for a new user."))
