@@ -200,6 +200,7 @@ impl<C: Channel> Taking<'_, C> {
     /// go on with the next file, unless that would be very much.
     async fn bytes(&mut self, open: &OpenFile, size: u64) -> Result<Result<(), VfsError>, Stop> {
         let mut offset = 0;
+        let mut gone = false;
         let mut failed: Option<VfsError> = None;
         let mut writing = FuturesUnordered::new();
         while offset < size {
@@ -213,7 +214,10 @@ impl<C: Channel> Taking<'_, C> {
                 }
                 received = self.input.some(size - offset), if writing.len() < WRITES_MAX => received,
             };
-            let chunk = received.ok_or(Stop::Gone)?;
+            let Some(chunk) = received else {
+                gone = true;
+                break;
+            };
             let length = chunk.len() as u64;
             if failed.is_none() {
                 writing.push(write(self.channel, open, offset, chunk));
@@ -222,6 +226,10 @@ impl<C: Channel> Taking<'_, C> {
         }
         while let Some(written) = writing.next().await {
             failed = failed.or(written.err());
+        }
+        if gone {
+            // What has arrived is written all the same: where it is kept, somebody may go on with it.
+            return Err(Stop::Gone);
         }
         match failed {
             Some(error) if offset < size => {

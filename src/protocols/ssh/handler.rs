@@ -54,11 +54,19 @@ enum Subsystem {
     /// Nothing yet.
     None { packet_bytes: usize },
     /// SFTP.
-    Sftp { inbox: Arc<Inbox>, _worker: Worker },
+    Sftp { inbox: Arc<Inbox>, worker: Worker },
     /// A program.
-    Program { intake: Arc<Intake>, _worker: Worker },
-    /// It was refused and is being closed.
-    Refused,
+    Program { intake: Arc<Intake>, worker: Worker },
+}
+
+impl Subsystem {
+    /// Whether it has closed its channel. russh tells only of channels that the peer closes first.
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::None { .. } => false,
+            Self::Sftp { worker, .. } | Self::Program { worker, .. } => worker.0.is_finished(),
+        }
+    }
 }
 
 /// Ends its task when dropped.
@@ -105,7 +113,7 @@ impl Connection {
         if !matches!(self.channels.get(&channel), Some(Subsystem::None { .. })) {
             return russh.channel_failure(channel);
         }
-        self.channels.insert(channel, Subsystem::Refused);
+        self.channels.remove(&channel);
         russh.channel_success(channel)?;
         russh.extended_data(channel, 1, program::refusal(refused))?;
         russh.exit_status_request(channel, refused.status)?;
@@ -136,7 +144,7 @@ impl Connection {
         let worker = tokio::spawn(program::run(program, context, running));
         Some(Subsystem::Program {
             intake,
-            _worker: Worker(worker),
+            worker: Worker(worker),
         })
     }
 
@@ -164,7 +172,7 @@ impl Connection {
         });
         Some(Subsystem::Sftp {
             inbox,
-            _worker: Worker(worker),
+            worker: Worker(worker),
         })
     }
 }
@@ -283,6 +291,7 @@ impl russh::server::Handler for Connection {
         reply: ChannelOpenHandle,
         _russh: &mut Session,
     ) -> Result<(), Self::Error> {
+        self.channels.retain(|_, subsystem| !subsystem.has_ended());
         if self.session.is_none() || self.channels.len() >= CHANNELS_MAX {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
@@ -297,7 +306,7 @@ impl russh::server::Handler for Connection {
         match self.channels.get(&channel) {
             Some(Subsystem::Sftp { inbox, .. }) => inbox.end(),
             Some(Subsystem::Program { intake, .. }) => intake.end(),
-            Some(Subsystem::None { .. } | Subsystem::Refused) | None => {}
+            Some(Subsystem::None { .. }) | None => {}
         }
         Ok(())
     }
@@ -311,7 +320,7 @@ impl russh::server::Handler for Connection {
         match self.channels.get(&channel) {
             Some(Subsystem::Sftp { inbox, .. }) => inbox.put(received),
             Some(Subsystem::Program { intake, .. }) => intake.put(received),
-            Some(Subsystem::None { .. } | Subsystem::Refused) | None => return Ok(()),
+            Some(Subsystem::None { .. }) | None => return Ok(()),
         }
         self.line.touch();
         Ok(())
