@@ -21,16 +21,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("path", &[]),
     ("clock", &[]),
     ("config", &[]),
-    ("catalog", &["ids", "path", "clock"]),
+    ("x509", &["clock"]),
+    ("catalog", &["ids", "path", "clock", "x509"]),
     ("events", &["ids", "path", "clock"]),
-    ("session", &["ids", "clock", "catalog"]),
+    ("session", &["ids", "clock", "x509", "catalog"]),
     ("access", &["ids", "path", "clock", "catalog", "session"]),
-    ("auth", &["ids", "clock", "catalog", "session"]),
+    ("auth", &["ids", "clock", "x509", "catalog", "session"]),
     (
         "vfs",
         &["ids", "path", "clock", "catalog", "session", "access", "events"],
     ),
-    ("listener", &["ids", "clock", "catalog", "session", "events"]),
+    ("listener", &["ids", "clock", "x509", "catalog", "session", "events"]),
     (
         "protocols",
         &[
@@ -42,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "ids",
             "clock",
+            "x509",
             "catalog",
             "session",
             "auth",
@@ -54,7 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events", "listener",
+            "ids", "path", "clock", "x509", "config", "catalog", "session", "auth", "access", "events", "listener",
         ],
     ),
     (
@@ -63,6 +65,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "ids",
             "path",
             "clock",
+            "x509",
             "config",
             "catalog",
             "auth",
@@ -77,6 +80,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "ids",
             "path",
             "clock",
+            "x509",
             "config",
             "catalog",
             "session",
