@@ -21,7 +21,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("path", &[]),
     ("clock", &[]),
     ("config", &[]),
-    ("x509", &["clock"]),
+    ("x509", &["ids", "clock"]),
     ("catalog", &["ids", "path", "clock", "x509"]),
     ("events", &["ids", "path", "clock"]),
     ("session", &["ids", "clock", "x509", "catalog"]),

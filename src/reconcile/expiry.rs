@@ -189,8 +189,11 @@ mod tests {
         let end = present.certificates.values().next().unwrap().spec.not_after().unwrap();
         let told = |folder: &std::path::Path| -> Vec<u64> {
             let mut days = Vec::new();
-            for file in std::fs::read_dir(folder).unwrap() {
-                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            let mut files: Vec<_> = files.collect();
+            files.sort();
+            for file in files {
+                let text = std::fs::read_to_string(file).unwrap();
                 for line in text.lines() {
                     let line: serde_json::Value = serde_json::from_str(line).unwrap();
                     assert_eq!(
