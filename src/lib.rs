@@ -2,7 +2,7 @@
 //!
 //! # The problem
 //!
-//! Partners and staff move files over SFTP (later SCP, FTP, FTPS, HTTP and WebDAV too) through any of several equal
+//! Partners and staff move files over SFTP and SCP (later FTP, FTPS, HTTP and WebDAV too) through any of several equal
 //! nodes. Administrators change accounts, keys and services on any node while it runs. What the nodes must agree on
 //! is configuration, and that is replicated by Raft; what they must share is files, and those live on a storage that
 //! all of them see. No file is copied to keep nodes alike, no database stands beside them, no node is special.
@@ -34,7 +34,7 @@
 //!
 //! * `catalog`, `access` and `path` never do I/O, read a clock or draw a random number.
 //! * `protocols` never see `access`, a [`catalog::Command`], the cluster handle or `std::fs`, nor one another (only
-//!   `ssh` hosts `sftp`): what one refuses, all refuse.
+//!   `ssh` hosts `sftp` and `scp`): what one refuses, all refuse.
 //! * `events` call no one.
 //! * Nobody but the cluster crate knows the stores.
 //! * No file's bytes pass through Raft, and no per-transfer event.

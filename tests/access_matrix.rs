@@ -1,5 +1,5 @@
-//! The golden access matrix (`tests/matrix/access.json`), run over SFTP and FTP with real processes; and the folder that is
-//! shared by two groups, changed while its members are signed in.
+//! The golden access matrix (`tests/matrix/access.json`), run over SFTP, SCP and FTP with real processes; and the folder
+//! that is shared by two groups, changed while its members are signed in.
 //!
 //! The unit test of `access` holds the same table against the decision itself.
 
@@ -36,6 +36,12 @@ const OPERATIONS: [(&str, Before); 11] = [
     ("remove-folder", Before::Folder),
     ("set-attributes", Before::File),
     ("links", Before::Nothing),
+];
+
+/// The protocols, each with what it can ask for; nothing named: all.
+const OVER: [(&str, &[&str]); 2] = [
+    ("sftp", &[]),
+    ("scp", &["read", "list", "write", "overwrite", "make-folder"]),
 ];
 
 /// An account that is described here rather than by the rig.
@@ -110,11 +116,15 @@ fn prepare(at: &Path, before: Before) {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 #[test]
-fn sftp_keeps_the_access_matrix() {
+fn sftp_and_scp_keep_the_access_matrix() {
     let shared = shared();
-    keeps_the_matrix(&shared, &OPERATIONS, |account, at| {
-        Login::new(&shared, account, at).talk("matrix.py", json!({}))
-    });
+    for (over, known) in OVER {
+        let asked = |(name, _): &(&str, _)| known.is_empty() || known.contains(name);
+        let operations: Vec<_> = OPERATIONS.into_iter().filter(asked).collect();
+        keeps_the_matrix(&shared, &operations, |account, at| {
+            Login::new(&shared, account, at).talk("matrix.py", json!({"over": over}))
+        });
+    }
 }
 
 #[test]

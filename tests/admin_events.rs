@@ -8,7 +8,7 @@ use crate::rig::account::noise;
 use crate::rig::{Account, Cluster, Login, among_others, eventually, limits};
 
 /// All events in the journal of node `at`.
-fn journal(cluster: &Cluster, at: usize) -> Vec<Value> {
+pub fn journal(cluster: &Cluster, at: usize) -> Vec<Value> {
     let folder = cluster.nodes[at].data.join("events");
     let mut events = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

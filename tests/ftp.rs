@@ -74,6 +74,42 @@ fn curl_moves_files_resumes_lists_and_goes_active_on_every_node() {
     }
 }
 
+#[test]
+fn ftps_explicit_and_implicit_serve_on_every_node_with_a_certificate_of_the_catalog() {
+    let shared = shared();
+    let cluster = &*shared;
+    let account = Account::create(cluster);
+    let certificate = json!({"self_signed": {"names": ["ftp.example.org"], "days": 30}});
+    let path = "/api/v1/certificate/ftp-test?wait=enforced&timeout=10s";
+    cluster.api(0).put(path, &certificate).enforced();
+    let local = crate::rig::folder();
+    let file = |name: &str| local.path().join(name).display().to_string();
+    let whole = noise(41, 3_000_001);
+    std::fs::write(file("whole"), &whole).unwrap();
+    for (kind, scheme) in [("ftps", "ftp"), ("ftps-implicit", "ftps")] {
+        let fields = json!({"tls": {"certificates": ["ftp-test"]}, "ftp": {"passive_ports": "43000-43999"}});
+        let service = Service::create_as(cluster, kind, &fields);
+        for (at, node) in cluster.nodes.iter().enumerate() {
+            let there = format!("{scheme}://{}:{}/{kind}-{at}", node.address, service.port);
+            let run = |arguments: &[&str]| {
+                let mut command = curl(&account, &["--insecure"]);
+                if kind == "ftps" {
+                    command.arg("--ssl-reqd");
+                }
+                command.args(arguments).arg(&there);
+                process::run(command, b"").ok()
+            };
+            run(&["-T", &file("whole")]);
+            assert!(
+                std::fs::read(account.home.join(format!("{kind}-{at}"))).unwrap() == whole,
+                "an upload"
+            );
+            run(&["-o", &file("back")]);
+            assert!(std::fs::read(file("back")).unwrap() == whole, "a download");
+        }
+    }
+}
+
 fn lftp(cluster: &Cluster, service: &Service<'_>, at: usize, account: &Account, commands: &str) -> Command {
     let mut command = process::command("lftp");
     let settings = "set net:max-retries 1; set net:timeout 20; set ftp:ssl-allow no; set cmd:fail-exit yes";

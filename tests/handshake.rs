@@ -34,12 +34,5 @@ fn shell_commands_forwarding_and_the_rest_of_ssh_are_refused_with_an_answer() {
         let done = process::run_for(command, b"", std::time::Duration::from_secs(20)).refused();
         assert!(!done.out.contains("uid="), "a command ran: {}", done.out);
     }
-    let mut legacy = login.openssh("scp");
-    legacy
-        .arg("-O")
-        .arg("/etc/hostname")
-        .arg(format!("{}:/x", login.target()));
-    process::run(legacy, b"").refused();
-    assert!(!account.home.join("x").exists());
     shared.no_panics();
 }

@@ -10,7 +10,7 @@ use crate::rig::tree::{make_plain_tree, prepared, same_tree};
 use crate::rig::{Account, Cluster, Login, cluster, process, shared};
 
 /// Writes a file next to what else the client has, and gives its path as text.
-fn written(folder: &Path, name: &str, content: &[u8]) -> String {
+pub fn written(folder: &Path, name: &str, content: &[u8]) -> String {
     let path = folder.join(name);
     std::fs::write(&path, content).unwrap();
     path.display().to_string()
@@ -153,7 +153,7 @@ fn lftp_mirrors_both_ways_and_resumes_on_every_node() {
 }
 
 /// A key in PuTTY's own form, and the fingerprint of the cluster's host key, which PuTTY asks for in a batch.
-fn for_putty(cluster: &Cluster, account: &Account, folder: &Path) -> (PathBuf, String) {
+pub fn for_putty(cluster: &Cluster, account: &Account, folder: &Path) -> (PathBuf, String) {
     let key = folder.join("key.ppk");
     let mut command = process::command("puttygen");
     command.arg(&account.key).args(["-O", "private", "-o"]).arg(&key);

@@ -15,8 +15,8 @@
 //! for clients of a network. EPSV tells the port alone. Whose connection is taken is `data_peer`: the same address as the
 //! control connection's; the same network, for clients behind several addresses; or whoever resumes the TLS session of
 //! the control connection, which is the only one that a neighbour behind the same address cannot fake. Clients must
-//! know how to resume (lftp, FileZilla, WinSCP do; curl does from 8.12 on). Sessions of one client that wait at one time need a port
-//! each, with `resumed` so do all; be generous with ports.
+//! know how to resume; FileZilla and WinSCP do, others not always. Sessions of one client that wait at one time need a
+//! port each, with `resumed` all sessions do: be generous with ports.
 //! A connection from a balancer's network carries a PROXY header exactly when its control connection did.
 //! In active mode the server connects to the client, only to its own address and to no port below 1024, and from no
 //! fixed port; `active` switches it off.

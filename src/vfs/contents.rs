@@ -245,9 +245,28 @@ impl Work {
 }
 
 /// One hash under way.
+pub struct RunningHash(Context);
+
 enum Context {
     Md5(Box<md5::Context>),
     Sha(digest::Context),
+}
+
+impl RunningHash {
+    /// Of no bytes yet.
+    pub fn new(hash: Hash) -> Self {
+        Self(Context::new(hash))
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Puts the hash at the end of `out`.
+    pub fn finish(self, out: &mut Vec<u8>) {
+        self.0.finish(out);
+    }
 }
 
 impl Context {

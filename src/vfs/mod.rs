@@ -66,7 +66,7 @@ use slots::{OpenSlot, Slots};
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
-pub use contents::{Hash, Hashing};
+pub use contents::{Hash, Hashing, RunningHash};
 pub use handle::OpenFile;
 pub use staged::clean::Cleaned;
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};

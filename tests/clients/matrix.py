@@ -1,11 +1,13 @@
 """Signs in, opens SFTP, reports {"started"}; then for each line `OPERATION PATH` on stdin tries what the right of this
-name allows, and reports {"did"} with {"denied"}: true, false, or the text of an error that is no denial.
+name allows, and reports {"did"} with {"denied"}: true, false, or the text of an error that is no denial. Argument: over,
+"sftp" or "scp", by which it tries.
 """
 
 import errno
+import shlex
 import sys
 
-from client import close_whole, report, told_sftp
+from client import ARGS, close_whole, report, told_sftp
 
 client = told_sftp(watched=False)
 
@@ -24,7 +26,34 @@ def put(mode):
     return into
 
 
-DO = {
+def old_scp(flags, sent):
+    def copy(path):
+        channel = client.get_channel().get_transport().open_session(timeout=20)
+        channel.settimeout(30)
+        channel.exec_command("scp %s -- %s" % (flags, shlex.quote(path)))
+        channel.sendall(sent)
+        channel.shutdown_write()
+        out = b""
+        while piece := channel.recv(65536):
+            out += piece
+        status = channel.recv_exit_status()
+        channel.close()
+        if b"Permission denied" in out:
+            raise IOError(errno.EACCES, out)
+        if status != 0:
+            raise IOError(errno.EIO, out)
+
+    return copy
+
+
+SCP = {
+    "read": old_scp("-f", b"\0\0\0"),
+    "list": old_scp("-r -f", b"\0\0\0"),
+    "write": old_scp("-t", b"C0644 7 name\ncontent\0"),
+    "overwrite": old_scp("-t", b"C0644 7 name\ncontent\0"),
+    "make-folder": old_scp("-r -t", b"D0755 0 name\nE\n"),
+}
+SFTP = {
     "read": read,
     "list": client.listdir,
     "write": put("wb"),
@@ -37,6 +66,7 @@ DO = {
     "set-attributes": lambda path: client.chmod(path, 0o600),
     "links": lambda path: client.symlink("target", path),
 }
+DO = {"sftp": SFTP, "scp": SCP}[ARGS["over"]]
 for line in sys.stdin:
     operation, path = line.rstrip("\n").split(" ", 1)
     try:

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod process;
 pub mod service;
 pub mod stream;
+pub mod tls;
 pub mod tree;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
-//! Changes that an administrator makes under load: a member leaves and another joins, host keys are exchanged.
+//! Changes that an administrator makes under load: a member leaves and another joins, host keys and certificates are
+//! exchanged.
 //!
-//! What the product can change live today are host keys and their certificates. The certificates of nodes and of the
-//! admin API come from the cluster's own authority and have no command that exchanges them.
+//! The certificates of nodes and of the admin API come from the cluster's own authority and have no command that
+//! exchanges them.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,8 @@ pub struct HostKeys {
 }
 
 impl HostKeys {
-    /// Makes a key with a host certificate at node `at`, and shows it before those that are there.
+    /// Makes a key with a host certificate at node `at`, and shows it before those that are there; the certificate of
+    /// FTPS is another one too.
     ///
     /// # Errors
     /// A change that was not made, or `ssh-keygen` failed.
@@ -67,6 +69,7 @@ impl HostKeys {
         let certificate = certificate(&cluster.folder, &new, public)?;
         let certified = json!({"spec": {"algorithm": algorithm, "certificate": certificate}});
         cluster.change(at, "PUT", &path, Some(&certified))?;
+        cluster.new_certificate(at)?;
         let service = cluster.api(at)?.get(SERVICE, CHANGE_MAX)?;
         let old = service["spec"]["host_keys"].as_array().cloned().unwrap_or_default();
         let keys = Self { new, old, at };

@@ -14,13 +14,16 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::disk::Disk;
 use super::limits::{
-    ADMIN_PORT, ANSWER_MAX, CHANGE_MAX, LEADER_MAX, NODE_DISK_BYTES, SFTP_PORT, START_MAX, STATUS_MAX,
-    STORAGE_DISK_BYTES, WATCH_EVERY,
+    ADMIN_PORT, ANSWER_MAX, CHANGE_MAX, FTP_PORT, FTPS_PORT, LEADER_MAX, NODE_DISK_BYTES, SFTP_PORT, START_MAX,
+    STATUS_MAX, STORAGE_DISK_BYTES, WATCH_EVERY,
 };
 use super::net::Net;
+use super::ways::PASSWORD;
 
 /// The account that all load uses.
 pub const ACCOUNT: &str = "loader";
+/// The certificate of what is served over TLS.
+const CERTIFICATE: &str = "files";
 
 /// Makes the key pair of the load's account.
 ///
@@ -164,6 +167,11 @@ impl Cluster {
         }
         cluster.put("/api/v1/storage/files", &json!({"root": root, "reserve_bytes": 0}))?;
         cluster.key()?;
+        cluster.new_certificate(0)?;
+        cluster.put("/api/v1/service/ftp", &json!({"kind": "ftp", "port": FTP_PORT}))?;
+        let tls = json!({"certificates": [CERTIFICATE]});
+        let ftps = json!({"kind": "ftps", "port": FTPS_PORT, "tls": tls});
+        cluster.put("/api/v1/service/ftps?wait=enforced", &ftps)?;
         Ok(cluster)
     }
 
@@ -388,7 +396,17 @@ impl Cluster {
         self.account(ACCOUNT)
     }
 
-    /// Makes an account that the load's key lets in.
+    /// Makes another certificate for what is served over TLS, in place of the one before, at node `at`.
+    ///
+    /// # Errors
+    /// It was not made.
+    pub fn new_certificate(&self, at: usize) -> Result<(), String> {
+        let spec = json!({"self_signed": {"names": ["files.example.org"], "days": 30}});
+        let path = format!("/api/v1/certificate/{CERTIFICATE}?wait=enforced");
+        self.change(at, "PUT", &path, Some(&json!({ "spec": spec }))).map(drop)
+    }
+
+    /// Makes an account that the load's key and password let in.
     ///
     /// # Errors
     /// It was not made.
@@ -397,6 +415,7 @@ impl Cluster {
         let public = std::fs::read_to_string(&public).map_err(|error| format!("{}: {error}", public.display()))?;
         let spec = json!({
             "enabled": true,
+            "password": PASSWORD,
             "keys": [{"key": public.trim()}],
             "home": {"storage": "files", "folder": format!("/{name}")},
         });

@@ -1,21 +1,19 @@
-//! Partners in load: OpenSSH's `sftp` uploads files that say what they are, downloads them elsewhere, and compares.
+//! Partners in load: they upload files that say what they are, download them elsewhere, by another way, and compare.
 //!
 //! What the outcome means is left to the invariants.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argosy_cluster::sim::Dice;
 
 use super::cluster::ACCOUNT;
-use super::limits::{FILE_BYTES_MAX, SFTP_MAX, SFTP_PORT};
+use super::limits::FILE_BYTES_MAX;
 use super::load::Desk;
-use super::net::apart;
+use super::ways::{Clients, Way};
 
 /// A try to come in, and what became of it.
 #[derive(Debug, Clone)]
@@ -58,9 +56,8 @@ pub struct Shown {
 #[derive(Clone)]
 pub struct Files {
     shown: Arc<Mutex<Shown>>,
-    addresses: Arc<Vec<Ipv4Addr>>,
+    clients: Clients,
     folder: PathBuf,
-    key: PathBuf,
 }
 
 /// The bytes of content `number`: its number and length, then noise that follows from the number.
@@ -102,9 +99,8 @@ impl Files {
     pub fn new(addresses: Vec<Ipv4Addr>, folder: PathBuf, key: PathBuf) -> Self {
         Self {
             shown: Arc::default(),
-            addresses: Arc::new(addresses),
+            clients: Clients::new(addresses, key),
             folder,
-            key,
         }
     }
 
@@ -118,52 +114,15 @@ impl Files {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `sftp` with this batch on a node.
-    ///
-    /// # Errors
-    /// What it said.
-    pub fn sftp(&self, node: usize, account: &str, batch: &str) -> Result<(), String> {
-        let child = self.spawn(node, account, batch, &[])?;
-        finish(child)
-    }
-
-    /// Starts `sftp` with this batch, and with more options.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn spawn(&self, node: usize, account: &str, batch: &str, more: &[&str]) -> Result<Child, String> {
-        let told = |error: std::io::Error| format!("sftp: {error}");
-        let mut command = apart(&["sftp", "-q", "-F", "none", "-b", "-"]);
-        command.args(more);
-        for option in [
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "GlobalKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "ConnectTimeout=3",
-            "ServerAliveInterval=2",
-            "ServerAliveCountMax=3",
-            "IdentitiesOnly=yes",
-        ] {
-            command.args(["-o", option]);
-        }
-        command.arg("-i").arg(&self.key).args(["-P", &SFTP_PORT.to_string()]);
-        command.arg(format!("{account}@{}", self.addresses[node]));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(told)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(batch.as_bytes()).map_err(told)?;
-        }
-        Ok(child)
+    /// The partners' clients.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// One partner, until the load ends: uploads at one node, then downloads at another and compares.
     pub fn transfer(&self, desk: &Desk, process: u64, seed: u64) {
         let mut dice = Dice::new(seed ^ (process << 40));
-        let nodes = self.addresses.len() as u64;
+        let nodes = self.clients.nodes() as u64;
         let (up, down) = (
             self.folder.join(format!("up-{process}")),
             self.folder.join(format!("down-{process}")),
@@ -183,7 +142,8 @@ impl Files {
             }
             let node = usize::try_from(dice.below(nodes)).unwrap_or(0);
             self.shown().names.entry(name.clone()).or_default().tried = number;
-            let put = self.sftp(node, ACCOUNT, &format!("put {} {name}\n", up.display()));
+            let way = Way::any(&mut dice);
+            let put = self.clients.put(way, node, ACCOUNT, &up, &name);
             {
                 let mut shown = self.shown();
                 match &put {
@@ -195,9 +155,14 @@ impl Files {
                 }
             }
             let node = usize::try_from(dice.below(nodes)).unwrap_or(0);
-            let got = self.sftp(node, ACCOUNT, &format!("get {name} {}\n", down.display()));
+            let back = Way::any(&mut dice);
+            let got = self.clients.get(back, node, ACCOUNT, &name, &down);
             if put.is_ok() && got.is_ok() {
-                self.compare(&down, &name, number);
+                self.compare(
+                    &down,
+                    &format!("{name}, up by {}, down by {}", way.word(), back.word()),
+                    number,
+                );
             }
             drop(std::fs::remove_file(&down));
             std::thread::sleep(Duration::from_millis(50 + dice.below(200)));
@@ -222,9 +187,11 @@ impl Files {
             if desk.is_over() {
                 return;
             }
-            let node = turn % self.addresses.len();
+            let (node, way) = (turn % self.clients.nodes(), turn / self.clients.nodes());
+            let way = Way::ALL[way % Way::ALL.len()];
             let at = desk.begun.elapsed();
-            let failed = self.sftp(node, ACCOUNT, "pwd\n").err();
+            let failed = self.clients.come_in(way, node, ACCOUNT).err();
+            let failed = failed.map(|said| format!("{}: {said}", way.word()));
             self.shown().logins.push(Login { node, at, failed });
             std::thread::sleep(Duration::from_millis(150));
         }
@@ -244,28 +211,6 @@ impl Files {
                 }
             }
             std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
-
-fn finish(mut child: Child) -> Result<(), String> {
-    let until = Instant::now() + SFTP_MAX;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => {
-                let mut said = String::new();
-                if let Some(mut err) = child.stderr.take() {
-                    drop(std::io::Read::read_to_string(&mut err, &mut said));
-                }
-                return Err(format!("{status}: {}", said.trim()));
-            }
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-            _ => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err(format!("it ran for {SFTP_MAX:?}"));
-            }
         }
     }
 }

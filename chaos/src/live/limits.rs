@@ -8,6 +8,10 @@ pub const PEER_PORT: u16 = 7401;
 pub const ADMIN_PORT: u16 = 7443;
 /// Every node's port for SFTP.
 pub const SFTP_PORT: u16 = 7422;
+/// Every node's port for FTP in clear.
+pub const FTP_PORT: u16 = 7421;
+/// Every node's port for FTP with AUTH TLS.
+pub const FTPS_PORT: u16 = 7420;
 /// How long a node may take to be ready.
 pub const START_MAX: Duration = Duration::from_secs(40);
 /// How long a client waits for one answer.
@@ -24,8 +28,8 @@ pub const PAGE_MAX: Duration = Duration::from_secs(10);
 pub const TRIES_MAX: u32 = 4;
 /// How many operations a register gets before the next is used.
 pub const OPERATIONS_PER_KEY: u64 = 150;
-/// How long one SFTP client may take.
-pub const SFTP_MAX: Duration = Duration::from_secs(30);
+/// How long one client of a partner may take.
+pub const CLIENT_MAX: Duration = Duration::from_secs(30);
 /// The largest uploaded file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 3 * 1024 * 1024;
 /// How often the oracle looks at every node.

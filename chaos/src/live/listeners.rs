@@ -8,6 +8,7 @@ use super::cluster::{ACCOUNT, Cluster};
 use super::files::Files;
 use super::limits::{ANSWER_MAX, PROBE_EVERY};
 use super::load::Desk;
+use super::ways::Way;
 use crate::invariants::back_again;
 use crate::oracle::Outcome;
 
@@ -35,7 +36,6 @@ pub fn back_after(cluster: &Cluster, desk: &Desk, files: &Files, ended: Duration
                 api.as_ref()
                     .is_ok_and(|api| api.get("/health/ready", ANSWER_MAX).is_ok())
             };
-            let lets_in = move || files.sftp(at, ACCOUNT, "pwd\n").is_ok();
             probes.push((format!("{}: changes and reads", node.name), {
                 let name = &node.name;
                 scope.spawn(move || probe(&mut || has_served(desk, name, ended)))
@@ -43,9 +43,11 @@ pub fn back_after(cluster: &Cluster, desk: &Desk, files: &Files, ended: Duration
             probes.push((format!("{}: the admin API", node.name), {
                 scope.spawn(move || probe(&mut || ready()))
             }));
-            probes.push((format!("{}: SFTP", node.name), {
-                scope.spawn(move || probe(&mut || lets_in()))
-            }));
+            for way in Way::ALL {
+                probes.push((format!("{}: {}", node.name, way.word()), {
+                    scope.spawn(move || probe(&mut || files.clients().come_in(way, at, ACCOUNT).is_ok()))
+                }));
+            }
         }
         all.extend(
             probes

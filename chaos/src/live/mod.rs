@@ -21,6 +21,7 @@ mod report;
 mod revoke;
 mod run;
 mod spaces;
+mod ways;
 
 pub use disk::sweep;
 pub use nemesis::Nemesis;

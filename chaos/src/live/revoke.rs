@@ -27,7 +27,7 @@ pub fn disable(cluster: &Cluster, files: &Files) -> Result<Vec<Session>, String>
     let mut open = Vec::new();
     for at in 0..cluster.nodes.len() {
         let batch = format!("put {} slow-{at}\n", big.display());
-        open.push((at, files.spawn(at, LEAVER, &batch, &["-l", SLOW])?));
+        open.push((at, files.clients().spawn_sftp(at, LEAVER, &batch, &["-l", SLOW])?));
     }
     std::thread::sleep(Duration::from_secs(2));
     for (at, child) in &mut open {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod client;
+mod clients;
 mod doors;
 mod tls;
 mod transfers;

@@ -1,7 +1,8 @@
 //! What russh asks of us on one connection: logins, channels, bytes. Runs inside russh's loop, so it never waits for
 //! a file or for the peer.
 //!
-//! When the connection ends is left to `connection`; what a login takes, to `proving`; the words of SFTP, to `sftp`.
+//! When the connection ends is left to `connection`; what a login takes, to `proving`; the words of SFTP, to `sftp`;
+//! what runs on an exec request, to `program`.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -17,19 +18,21 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::connection::Order;
+use super::intake::Intake;
 use super::limits::{ANSWERS_MAX, CHANNELS_MAX, STALL_MAX, TEXT_BYTES_MAX};
 use super::line::Line;
 use super::login::Login;
+use super::program::{self, ProgramChannel};
 use super::{Ready, SshService};
 use crate::listener::Accepted;
+use crate::protocols::scp::command::OFFERED;
+use crate::protocols::scp::{self, Refused};
 use crate::protocols::sftp::flow::Flow;
 use crate::protocols::sftp::inbox::Inbox;
 use crate::protocols::sftp::{self, Ended, Gone, Outlet};
 
 /// The protocol's name in sessions and events.
 pub(super) const PROTOCOL: &str = "sftp";
-
-const SFTP_ONLY: &str = "This service offers SFTP only.\r\n";
 
 /// One connection, as russh sees it.
 pub(super) struct Connection {
@@ -52,6 +55,8 @@ enum Subsystem {
     None { packet_bytes: usize },
     /// SFTP.
     Sftp { inbox: Arc<Inbox>, _worker: Worker },
+    /// A program.
+    Program { intake: Arc<Intake>, _worker: Worker },
     /// It was refused and is being closed.
     Refused,
 }
@@ -90,27 +95,56 @@ impl Connection {
 
     /// Refuses what would run a program: says why on the peer's terminal, and ends as a program that failed.
     /// Clients do not show the text if the request itself is answered by a failure.
-    fn refuse_program(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), russh::Error> {
-        if self.channels.contains_key(&channel) {
-            self.channels.insert(channel, Subsystem::Refused);
+    fn refuse_program(
+        &mut self,
+        channel: ChannelId,
+        refused: &Refused,
+        russh: &mut Session,
+    ) -> Result<(), russh::Error> {
+        // Something runs there already: one channel serves one thing (RFC 4254, 6.5).
+        if !matches!(self.channels.get(&channel), Some(Subsystem::None { .. })) {
+            return russh.channel_failure(channel);
         }
+        self.channels.insert(channel, Subsystem::Refused);
         russh.channel_success(channel)?;
-        russh.extended_data(channel, 1, Bytes::from_static(SFTP_ONLY.as_bytes()))?;
-        russh.exit_status_request(channel, 1)?;
+        russh.extended_data(channel, 1, program::refusal(refused))?;
+        russh.exit_status_request(channel, refused.status)?;
         russh.eof(channel)?;
         russh.close(channel)
+    }
+
+    fn outlet(&self, channel: ChannelId, handle: &Handle) -> ChannelOutlet {
+        ChannelOutlet {
+            handle: handle.clone(),
+            channel,
+            line: self.line.clone(),
+            orders: self.orders.clone(),
+        }
+    }
+
+    fn start_program(&mut self, channel: ChannelId, program: scp::Program, russh: &Session) -> Option<Subsystem> {
+        let context = scp::Context {
+            vfs: self.service.node.vfs.clone(),
+            session: self.session.clone()?,
+        };
+        let intake = Intake::new(self.flow.clone());
+        let running = ProgramChannel {
+            outlet: self.outlet(channel, &russh.handle()),
+            intake: intake.clone(),
+            flow: self.flow.clone(),
+        };
+        let worker = tokio::spawn(program::run(program, context, running));
+        Some(Subsystem::Program {
+            intake,
+            _worker: Worker(worker),
+        })
     }
 
     fn start_sftp(&mut self, channel: ChannelId, packet_bytes: usize, russh: &Session) -> Option<Subsystem> {
         let handle = russh.handle();
         let session = self.session.clone()?;
         let inbox = Inbox::new(self.flow.clone());
-        let outlet = ChannelOutlet {
-            handle: handle.clone(),
-            channel,
-            line: self.line.clone(),
-            orders: self.orders.clone(),
-        };
+        let outlet = self.outlet(channel, &handle);
         let serving = sftp::serve(sftp::Channel {
             vfs: self.service.node.vfs.clone(),
             session: session.clone(),
@@ -152,15 +186,13 @@ async fn close_channel(handle: &Handle, channel: ChannelId, ended: Ended) {
         }
         Ended::Gone => return,
     };
-    let _ = handle.exit_status_request(channel, status).await;
-    let _ = handle.eof(channel).await;
-    let _ = handle.close(channel).await;
+    program::end(handle, channel, status).await;
 }
 
-/// Replies of one channel, on their way through russh.
-struct ChannelOutlet {
-    handle: Handle,
-    channel: ChannelId,
+/// What one channel sends, on its way through russh.
+pub(super) struct ChannelOutlet {
+    pub(super) handle: Handle,
+    pub(super) channel: ChannelId,
     line: Arc<Line>,
     orders: mpsc::Sender<Order>,
 }
@@ -168,8 +200,20 @@ struct ChannelOutlet {
 impl Outlet for ChannelOutlet {
     async fn send(&self, chunk: Bytes) -> Result<(), Gone> {
         self.line.reserve(chunk.len()).await;
-        let sent = tokio::time::timeout(STALL_MAX, self.handle.data(self.channel, chunk)).await;
-        match sent {
+        self.in_time(self.handle.data(self.channel, chunk)).await
+    }
+}
+
+impl ChannelOutlet {
+    /// Sends to the peer's standard error.
+    pub(super) async fn complain(&self, text: Bytes) -> Result<(), Gone> {
+        self.line.reserve(text.len()).await;
+        self.in_time(self.handle.extended_data(self.channel, 1, text)).await
+    }
+
+    /// Waits while the peer takes nothing, but not for ever.
+    async fn in_time(&self, sending: impl Future<Output = Result<(), Bytes>>) -> Result<(), Gone> {
+        match tokio::time::timeout(STALL_MAX, sending).await {
             Ok(Ok(())) => {
                 self.line.touch();
                 Ok(())
@@ -250,8 +294,10 @@ impl russh::server::Handler for Connection {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _russh: &mut Session) -> Result<(), Self::Error> {
-        if let Some(Subsystem::Sftp { inbox, .. }) = self.channels.get(&channel) {
-            inbox.end();
+        match self.channels.get(&channel) {
+            Some(Subsystem::Sftp { inbox, .. }) => inbox.end(),
+            Some(Subsystem::Program { intake, .. }) => intake.end(),
+            Some(Subsystem::None { .. } | Subsystem::Refused) | None => {}
         }
         Ok(())
     }
@@ -262,10 +308,12 @@ impl russh::server::Handler for Connection {
     }
 
     async fn data(&mut self, channel: ChannelId, received: &[u8], _russh: &mut Session) -> Result<(), Self::Error> {
-        if let Some(Subsystem::Sftp { inbox, .. }) = self.channels.get(&channel) {
-            self.line.touch();
-            inbox.put(received);
+        match self.channels.get(&channel) {
+            Some(Subsystem::Sftp { inbox, .. }) => inbox.put(received),
+            Some(Subsystem::Program { intake, .. }) => intake.put(received),
+            Some(Subsystem::None { .. } | Subsystem::Refused) | None => return Ok(()),
         }
+        self.line.touch();
         Ok(())
     }
 
@@ -293,11 +341,34 @@ impl russh::server::Handler for Connection {
     }
 
     async fn shell_request(&mut self, channel: ChannelId, russh: &mut Session) -> Result<(), Self::Error> {
-        self.refuse_program(channel, russh)
+        let refused = Refused {
+            status: 1,
+            text: OFFERED.to_owned(),
+        };
+        self.refuse_program(channel, &refused, russh)
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, _: &[u8], russh: &mut Session) -> Result<(), Self::Error> {
-        self.refuse_program(channel, russh)
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        command: &[u8],
+        russh: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let program = match scp::command::parse(command) {
+            Ok(program) => program,
+            Err(refused) => return self.refuse_program(channel, &refused, russh),
+        };
+        let started = match self.channels.get(&channel) {
+            Some(Subsystem::None { .. }) => self.start_program(channel, program, russh),
+            _ => None,
+        };
+        match started {
+            Some(subsystem) => {
+                self.channels.insert(channel, subsystem);
+                russh.channel_success(channel)
+            }
+            None => russh.channel_failure(channel),
+        }
     }
 
     async fn pty_request(

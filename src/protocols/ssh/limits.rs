@@ -34,3 +34,7 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const DRAIN_QUIET: Duration = Duration::from_secs(2);
 /// Bytes under one set of keys, at most (RFC 4253, 9; russh asserts it).
 pub const REKEY_BYTES_MAX: u64 = 1 << 30;
+/// Bytes that are gathered of what a program's channel received, before the next piece is begun.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// The same where they begin with so few.
+pub const PIECE_BYTES_SMALL: usize = 4 * 1024;

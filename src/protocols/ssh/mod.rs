@@ -1,13 +1,15 @@
-//! SSH with the SFTP subsystem, on russh: one object per service, live in its settings and host keys.
+//! SSH with the SFTP subsystem and scp, on russh: one object per service, live in its settings and host keys.
 //!
-//! Accepting connections is left to `listener`, proofs to `auth`, SFTP itself to `sftp`.
+//! Accepting connections is left to `listener`, proofs to `auth`, SFTP itself to `sftp`, programs to `scp`.
 
 pub mod algorithms;
 mod connection;
 mod handler;
+mod intake;
 mod limits;
 mod line;
 mod login;
+mod program;
 mod proving;
 
 use std::sync::Arc;

@@ -92,7 +92,7 @@ fn names_at(files: &Files, node: &str, names: &[String]) -> Result<Vec<Broken>, 
         let batch: String = gets.collect();
         let mut last = String::new();
         let came = (0..LOOKS_MAX).any(|_| {
-            let done = files.sftp(0, ACCOUNT, &batch);
+            let done = files.clients().sftp(0, ACCOUNT, &batch);
             done.map_err(|error| last = error).is_ok()
         });
         if !came {

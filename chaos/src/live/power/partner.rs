@@ -34,7 +34,7 @@ pub fn upload(files: &Files, desk: &Desk, process: u64, seed: u64) {
             .map(|one| format!("put {} {}\n!touch {}\n", one.from, one.name, one.told))
             .collect();
         // The first that fails ends the batch: what was told before counts all the same.
-        let done = files.sftp(0, ACCOUNT, &batch);
+        let done = files.clients().sftp(0, ACCOUNT, &batch);
         let mut shown = files.shown();
         for one in &uploads {
             if std::fs::remove_file(&one.told).is_ok() {

@@ -142,15 +142,11 @@ async fn an_upload_to_a_full_disk_is_refused_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_without_a_login_or_without_a_byte_is_told_why_it_ends() {
-    let world = World::new(ServiceKind::Ftp, |service| {
-        service.login_grace_seconds = 1;
-        service.idle_seconds = 2;
-    });
-    let mut silent = world.client().await;
-    let mut idle = world.alice().await;
-    let (code, text) = silent.reply().await;
+    let hasty = World::new(ServiceKind::Ftp, |service| service.login_grace_seconds = 1);
+    let (code, text) = hasty.client().await.reply().await;
     assert!(code == 421 && text.contains("No login"), "{text}");
-    let (code, text) = idle.reply().await;
+    let world = World::new(ServiceKind::Ftp, |service| service.idle_seconds = 2);
+    let (code, text) = world.alice().await.reply().await;
     assert!(code == 421 && text.contains("idle"), "{text}");
 }
 

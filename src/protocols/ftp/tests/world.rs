@@ -139,6 +139,10 @@ impl World {
         });
     }
 
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
     pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -221,12 +225,14 @@ fn certificate() -> (rustls::pki_types::CertificateDer<'static>, Arc<rustls::Ser
     let der = made.cert.der().clone();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![der.clone()], key)
         .unwrap();
+    // As services have them: clients use one ticket for many data connections.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
     (der, Arc::new(config))
 }
 
