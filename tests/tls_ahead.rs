@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::admin_events::journal;
 use crate::rig::tls::Certifier;
-use crate::rig::{Cluster, eventually, limits, shared};
+use crate::rig::{Cluster, eventually, limits, repository, shared};
 
 /// Answers `/ca.crl` with a list, and else that there is nothing, for as long as the tests run.
 fn publisher(list: String) -> SocketAddr {
@@ -103,5 +103,40 @@ fn a_revocation_list_is_fetched_from_where_its_authority_publishes_it() {
     });
     for name in ["publishers", "silent"] {
         cluster.api(0).delete(&format!("/api/v1/authority/{name}")).ok();
+    }
+}
+
+#[test]
+fn a_certificate_is_imported_with_its_secrets_from_standard_input() {
+    let shared = shared();
+    let cluster = &*shared;
+    let fixture = |name: &str| {
+        let path = repository().join("src/admin/certificates/fixtures").join(name);
+        path.to_str().unwrap().to_owned()
+    };
+    let (new, old) = (fixture("new.p12"), fixture("old.p12"));
+    let import = |file: &str, password: &[u8]| {
+        let words = ["certificate", "import", "packed", "--pkcs12", file, "--password-stdin"];
+        cluster.cli(0, &words, password)
+    };
+    let wrong = import(&new, b"wrong\n").refused();
+    assert!(wrong.said().contains("the password is wrong"), "{}", wrong.said());
+    let legacy = import(&old, b"secret\n").refused();
+    assert!(legacy.said().contains("openssl pkcs12 -legacy"), "{}", legacy.said());
+    import(&new, b"secret\n").ok();
+    let shown = cluster.api(2).get("/api/v1/certificate/packed").ok().json();
+    assert_eq!(shown["spec"]["names"], json!(["dns:ftp.example.org"]));
+    assert!(!shown.to_string().contains("PRIVATE"), "{shown}");
+
+    // The request goes to standard output, to be sent to an authority as it is.
+    let words = ["certificate", "request", "asked", "--name", "ftp.example.org"];
+    let asked = cluster.cli(1, &words, b"").ok();
+    assert!(
+        asked.out.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"),
+        "{}",
+        asked.out
+    );
+    for name in ["packed", "asked"] {
+        cluster.cli(0, &["certificate", "delete", name], b"").ok();
     }
 }

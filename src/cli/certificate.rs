@@ -128,7 +128,6 @@ impl WantedArgs {
 }
 
 /// What only certificates can do.
-#[expect(clippy::large_enum_variant, reason = "one value lives, for the length of a command")]
 #[derive(Debug, Subcommand)]
 pub enum CertificateOwn {
     #[command(flatten)]

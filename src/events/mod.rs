@@ -137,8 +137,8 @@ pub enum Event {
         target: String,
         reason: &'static str,
     },
-    /// 57. A certificate that services show, one of a trusted authority, or a revocation list ends within so many days;
-    /// 0: it has ended.
+    /// 57. A certificate that services show, one of a trusted authority, or a revocation list ends within so many days,
+    /// or has ended (0).
     CertificateExpiring {
         /// `certificate`, `authority` or `revocation-list`.
         what: &'static str,
