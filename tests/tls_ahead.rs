@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::admin_events::journal;
-use crate::rig::tls::Certifier;
-use crate::rig::{Cluster, eventually, limits, repository, shared};
+use crate::rig::tls::{Certifier, Visitor};
+use crate::rig::{Cluster, among_others, eventually, limits, repository, shared};
 
 /// Answers `/ca.crl` with a list, and else that there is nothing, for as long as the tests run.
 fn publisher(list: String) -> SocketAddr {
@@ -138,5 +139,28 @@ fn a_certificate_is_imported_with_its_secrets_from_standard_input() {
     );
     for name in ["packed", "asked"] {
         cluster.cli(0, &["certificate", "delete", name], b"").ok();
+    }
+}
+
+#[test]
+fn after_a_member_was_removed_the_keys_of_certificates_are_sealed_anew_and_still_open() {
+    let _among = among_others();
+    let cluster = Cluster::start(3);
+    let spec = json!({"self_signed": {"names": ["ftp.example.org"]}});
+    cluster.api(0).put("/api/v1/certificate/main", &spec).ok();
+    let revision = || cluster.api(0).get("/api/v1/certificate/main").ok().json()["revision"].clone();
+    let before = revision();
+    let api = cluster.api(0).with_limit(Duration::from_secs(30));
+    api.delete("/api/v1/node/n3").ok();
+    eventually("a certificate that is sealed anew", Duration::from_secs(30), || {
+        let now = revision();
+        (now != before).then_some(()).ok_or(format!("it is at revision {now}"))
+    });
+    let spec = json!({"kind": "ftps-implicit", "port": 45_990, "tls": {"certificates": ["main"]}});
+    let path = "/api/v1/service/after?wait=enforced&timeout=10s";
+    cluster.api(0).put(path, &spec).enforced();
+    for node in &cluster.nodes[..2] {
+        let address = SocketAddr::new(node.address.into(), 45_990);
+        Visitor::new().visit(address).unwrap();
     }
 }
