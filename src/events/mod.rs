@@ -137,8 +137,7 @@ pub enum Event {
         target: String,
         reason: &'static str,
     },
-    /// 57. A certificate that services show, one of a trusted authority, or a revocation list ends within so many days,
-    /// or has ended (0).
+    /// 57. A certificate of a service or of a trusted authority, or a revocation list, ends in so many days, or has (0).
     CertificateExpiring {
         /// `certificate`, `authority` or `revocation-list`.
         what: &'static str,
