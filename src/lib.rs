@@ -26,7 +26,7 @@
 //! | [`reconcile`] | makes the world as the view says: sessions, keys, ports |
 //! | [`node`] | the composition root: start and stop order |
 //! | [`cli`] | the command line; `main` only calls it |
-//! | [`manual`] | prose: access, connections, consistency, defaults, FTP, SSH, threats, upgrades, words |
+//! | [`manual`] | prose: access, connections, consistency, defaults, FTP, SSH, TLS, threats, upgrades, words |
 //!
 //! The crate `argosy-cluster` replicates a state machine and knows nothing of the above.
 //!

@@ -9,6 +9,7 @@ pub mod metrics;
 mod open_port;
 mod own_passwords;
 mod reseal;
+mod revocations;
 mod seen;
 mod staged;
 
@@ -32,6 +33,7 @@ use crate::listener::{Banned, Counts, Surroundings};
 use crate::protocols::sftp::flow::NodeFlow;
 use crate::protocols::ssh::Dependencies;
 use crate::reconcile::bans::Bans;
+use crate::reconcile::expiry::Expiries;
 use crate::reconcile::host_keys::HostKeys;
 use crate::reconcile::ports::Ports;
 use crate::reconcile::sessions::Sessions;
@@ -122,6 +124,7 @@ impl Node {
                 config.service_address,
             ),
             bans: Bans::new(journal.clone(), clock.clone()),
+            expiries: Expiries::new(journal.clone(), clock.clone()),
             enforced,
         };
         let reconciler = tokio::spawn({
@@ -147,6 +150,8 @@ impl Node {
         tasks.push(tokio::spawn(seeing));
         let resealing = reseal::run(cluster.clone(), clock.clone(), config.name.clone(), stopped.clone());
         tasks.push(tokio::spawn(resealing));
+        let revocations = revocations::Revocations::new(cluster.clone(), clock.clone(), journal.clone(), &config.name);
+        tasks.push(tokio::spawn(revocations.run(stopped.clone())));
         let ended = bans::remove_ended(cluster.clone(), clock, config.name.clone(), stopped.clone());
         tasks.push(tokio::spawn(ended));
         tasks.push(tokio::spawn(staged::clean(vfs, cluster.clone(), view, stopped)));
@@ -314,7 +319,9 @@ fn health(
             }
             let sessions: Vec<_> = sessions.into_iter().collect();
             let enforced = enforced.borrow().clone();
-            let bans = bans::in_force(&cluster.view(), clock.now());
+            let view = cluster.view();
+            let bans = bans::in_force(&view, clock.now());
+            let certificates = metrics::certificate_ends(&view);
             metrics::render(&metrics::Scrape {
                 cluster: &cluster.status(),
                 enforced: enforced.revision,
@@ -323,6 +330,7 @@ fn health(
                 sessions: &sessions,
                 live_bytes,
                 bans: &bans,
+                certificates: &certificates,
                 connections: &connections,
             })
         }

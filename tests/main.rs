@@ -40,5 +40,6 @@ mod secrets;
 mod services;
 mod ssh_settings;
 mod tidy;
+mod tls_ahead;
 mod tls_live;
 mod uploads;

@@ -21,17 +21,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("path", &[]),
     ("clock", &[]),
     ("config", &[]),
-    ("x509", &["clock"]),
+    ("x509", &["ids", "clock"]),
     ("catalog", &["ids", "path", "clock", "x509"]),
     ("events", &["ids", "path", "clock"]),
-    ("session", &["ids", "clock", "catalog", "x509"]),
+    ("session", &["ids", "clock", "x509", "catalog"]),
     ("access", &["ids", "path", "clock", "catalog", "session"]),
-    ("auth", &["ids", "clock", "catalog", "session", "x509"]),
+    ("auth", &["ids", "clock", "x509", "catalog", "session"]),
     (
         "vfs",
         &["ids", "path", "clock", "catalog", "session", "access", "events"],
     ),
-    ("listener", &["ids", "clock", "catalog", "session", "events", "x509"]),
+    ("listener", &["ids", "clock", "x509", "catalog", "session", "events"]),
     (
         "protocols",
         &[
@@ -43,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "ids",
             "clock",
+            "x509",
             "catalog",
             "session",
             "auth",
@@ -56,7 +57,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "ids", "path", "clock", "config", "catalog", "session", "auth", "access", "events", "listener", "x509",
+            "ids", "path", "clock", "x509", "config", "catalog", "session", "auth", "access", "events", "listener",
         ],
     ),
     (
@@ -65,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "ids",
             "path",
             "clock",
+            "x509",
             "config",
             "catalog",
             "auth",
@@ -79,6 +81,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "ids",
             "path",
             "clock",
+            "x509",
             "config",
             "catalog",
             "session",

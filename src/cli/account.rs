@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::account_certificate::CertificateCommand;
 use super::account_key::KeyCommand;
 use super::edit::{self, WriteArgs};
 use super::error::CliError;
@@ -107,6 +108,9 @@ pub enum AccountOwn {
     /// Public keys that let an account in
     #[command(subcommand, display_order = 20)]
     Key(KeyCommand),
+    /// TLS client certificates that let an account in
+    #[command(subcommand, display_order = 20)]
+    Certificate(CertificateCommand),
     /// Folders that an account sees besides its home
     #[command(subcommand, display_order = 21)]
     Mount(MountCommand<Account>),
@@ -204,6 +208,7 @@ impl Run for AccountOwn {
                 noun::patch::<Account>(context, &one.name, given, &write, said).await
             }
             Self::Key(command) => command.run(context).await,
+            Self::Certificate(command) => command.run(context).await,
             Self::Mount(command) => command.run(context).await,
             Self::Grant(command) => command.run(context).await,
         }

@@ -166,6 +166,18 @@ pub async fn patch(
     send(context, Method::PATCH, kind, name, &headers, &write.change, Some(given)).await
 }
 
+/// Makes an object, or replaces the one of that name.
+pub async fn replace(
+    context: &Context,
+    kind: Kind,
+    name: &str,
+    spec: Value,
+    write: &WriteArgs,
+) -> Result<Value, CliError> {
+    let headers = write.headers()?;
+    send(context, Method::PUT, kind, name, &headers, &write.change, Some(spec)).await
+}
+
 /// Deletes an object.
 pub async fn delete(context: &Context, kind: Kind, name: &str, write: &WriteArgs) -> Result<Value, CliError> {
     let headers = write.headers()?;

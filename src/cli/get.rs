@@ -14,7 +14,7 @@ use crate::catalog::Kind;
 /// Options of `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// account, group, role, ban, authority, administrator, api-token, service, host-key, storage or settings
+    /// account, group, role, ban, authority, administrator, api-token, service, host-key, certificate, storage or settings
     #[arg(value_parser = kind)]
     kind: Kind,
     /// Only this object

@@ -130,7 +130,7 @@ impl Run for MemberCommand {
             Self::List { one } => {
                 read::get(context, Kind::Group, &one.name).await?;
                 let asked = ListArgs::only("group", &one.name);
-                read::list(context, Kind::Account, Account::COLUMNS, &asked).await
+                read::list(context, Kind::Account, Account::COLUMNS, Account::row, &asked).await
             }
             Self::Add(args) => args.each(context, true).await,
             Self::Remove(args) => args.each(context, false).await,

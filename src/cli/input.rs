@@ -54,6 +54,18 @@ pub fn password(stdin: bool, whose: &str) -> Result<Zeroizing<String>, CliError>
     Ok(first)
 }
 
+/// The password of something that has one already: the first line of standard input, or asked for once.
+pub fn present_password(stdin: bool, whose: &str) -> Result<Zeroizing<String>, CliError> {
+    if stdin {
+        return secret_line(std::io::stdin().lock(), "standard input");
+    }
+    let asked = rpassword::prompt_password(format!("Password of {whose}: ")).map(Zeroizing::new);
+    asked.map_err(|error| {
+        CliError::usage("a password can be asked for only on a terminal; else pipe it in (--help names the flag)")
+            .because(error)
+    })
+}
+
 /// The first line of a secret's source, without the line break.
 fn secret_line(source: impl BufRead, whence: &str) -> Result<Zeroizing<String>, CliError> {
     let mut line = Zeroizing::new(String::new());
@@ -133,6 +145,36 @@ pub fn text_up_to(path: &Path, bytes_max: u64) -> Result<String, CliError> {
         )));
     }
     Ok(text)
+}
+
+/// A file of any bytes; `-` is standard input.
+pub fn file_bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |error: std::io::Error| CliError::failed(format!("cannot read {}", path.display())).because(error);
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    }
+    .map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let shown = path.display();
+        return Err(CliError::failed(format!(
+            "{shown} is over the limit of {FILE_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// What stands in a file as PEM; one in DER is written as PEM under this label.
+pub fn pem(path: &Path, label: &str) -> Result<String, CliError> {
+    let bytes = file_bytes(path)?;
+    match String::from_utf8(bytes) {
+        Ok(text) if text.contains("-----BEGIN") => Ok(text),
+        Ok(text) => Ok(crate::admin::certificates::pem::write(label, text.as_bytes())),
+        Err(error) => Ok(crate::admin::certificates::pem::write(label, error.as_bytes())),
+    }
 }
 
 /// The lines of an `authorized_keys` or `.pub` file, without comments.

@@ -3,6 +3,7 @@
 //! What a command does in the cluster is left to the admin API.
 
 mod account;
+mod account_certificate;
 mod account_key;
 mod administrator;
 mod api_token;
@@ -10,6 +11,7 @@ mod apply;
 mod authority;
 mod ban;
 mod border;
+mod certificate;
 mod client;
 mod completion;
 mod demo;
@@ -43,6 +45,7 @@ mod serve;
 mod service;
 mod service_ftp;
 mod service_ssh;
+mod service_tls;
 mod session;
 mod settings;
 mod status;
@@ -139,6 +142,9 @@ enum Command {
     /// What every node shows as its SSH identity
     #[command(subcommand)]
     HostKey(noun::Commands<host_key::HostKey>),
+    /// What services show as their TLS identity
+    #[command(subcommand)]
+    Certificate(noun::Commands<certificate::Certificate>),
     /// Where files live
     #[command(subcommand)]
     Storage(noun::Commands<storage::Storage>),
@@ -280,6 +286,7 @@ async fn ask(context: &Context, command: Command) -> Result<(), CliError> {
         Command::ApiToken(command) => command.run(context).await,
         Command::Service(command) => command.run(context).await,
         Command::HostKey(command) => command.run(context).await,
+        Command::Certificate(command) => command.run(context).await,
         Command::Storage(command) => command.run(context).await,
         Command::Settings(command) => command.run(context).await,
         Command::Session(command) => command.run(context).await,

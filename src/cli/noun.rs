@@ -39,6 +39,9 @@ pub trait Noun: Debug + 'static {
     /// Further commands.
     type Own: Subcommand + Run + Debug;
 
+    /// Adds to a row of `list` what is shown and not answered; programs get what was answered.
+    fn row(_row: &mut Value) {}
+
     /// Adds to a new object's spec what the options left out and a node must be asked for.
     fn complete(_context: &Context, _spec: &mut Fields) -> impl Future<Output = Result<(), CliError>> {
         async { Ok(()) }
@@ -160,7 +163,7 @@ pub enum SetAndSwitch<N: Settable + Switched> {
 impl<N: Noun> Run for Commands<N> {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
-            Self::List(asked) => read::list(context, N::KIND, N::COLUMNS, &asked).await,
+            Self::List(asked) => read::list(context, N::KIND, N::COLUMNS, N::row, &asked).await,
             Self::Show { one, read } => read::show(context, N::KIND, &one.name, read).await,
             Self::Create { one, settings, change } => {
                 let mut spec = settings.given(&whose::<N>(&one.name))?;

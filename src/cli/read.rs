@@ -161,10 +161,18 @@ pub async fn each_page(
     Err(CliError::failed(format!("the list at {path} does not end")))
 }
 
-/// Lists the objects of a kind that are asked for.
-pub async fn list(context: &Context, kind: Kind, columns: &[Column], asked: &ListArgs) -> Result<(), CliError> {
+/// Lists the objects of a kind that are asked for; `row` adds to a table's row what is not answered.
+pub async fn list(
+    context: &Context,
+    kind: Kind,
+    columns: &[Column],
+    row: fn(&mut Value),
+    asked: &ListArgs,
+) -> Result<(), CliError> {
     let objects = all(context, kind, asked).await?;
-    output::rows(context.format, columns, &objects, &Value::Array(objects.clone()))
+    let mut rows = objects.clone();
+    rows.iter_mut().for_each(row);
+    output::rows(context.format, columns, &rows, &Value::Array(objects))
 }
 
 /// Shows one object.

@@ -13,6 +13,7 @@ use super::output::Column;
 use super::restriction::RestrictionArgs;
 use super::service_ftp::{FtpArgs, KindArg};
 use super::service_ssh::SshArgs;
+use super::service_tls::TlsArgs;
 use super::{edit, input, read};
 use crate::catalog::Kind;
 
@@ -27,7 +28,7 @@ impl Noun for Service {
     const CREATE: &'static str = "Open a port for SFTP, FTP or FTPS on every node";
     const DELETE: &'static str = "Delete a service: its port is closed on every node, and its sessions";
     const EXAMPLE: &'static str = "Examples:\n  argosy service create sftp --port 22 --host-key main --wait\n  \
-                                   argosy service create ftps --kind ftps --port 21 --passive-ports 50000-50100";
+                                   argosy service create ftps --kind ftps --port 21 --certificate main --passive-ports 50000-50100";
     const COLUMNS: &'static [Column] = &[
         ("NAME", "name"),
         ("KIND", "spec.kind"),
@@ -211,6 +212,8 @@ pub struct ServiceArgs {
     #[command(flatten)]
     ssh: SshArgs,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     ftp: FtpArgs,
     #[command(flatten)]
     restrictions: RestrictionArgs,
@@ -247,6 +250,7 @@ impl Given for ServiceArgs {
         put(&mut fields, "groups", input::listed(&self.groups));
         put(&mut fields, "user_authorities", input::listed(&self.user_authorities));
         fields.extend(self.ssh.given(whose)?);
+        fields.extend(self.tls.given(whose)?);
         fields.extend(self.ftp.given(whose)?);
         fields.extend(self.restrictions.given(whose)?);
         Ok(fields)

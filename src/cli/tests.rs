@@ -1,5 +1,7 @@
 //! The command line as a whole: what parses, what does not, and commands against a node, by socket and by TLS.
 
+mod tls;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;

@@ -184,6 +184,23 @@ pub(super) fn describe(event: &Event) -> (u32, &'static str, Map<String, Value>)
             "ban-ended",
             json!({ "ban": ban.as_str(), "target": target, "reason": reason }),
         ),
+        Event::CertificateExpiring {
+            what,
+            name,
+            subject,
+            not_after,
+            days,
+        } => (
+            57,
+            "certificate-expiring",
+            json!({ "what": what, "name": name.as_str(), "subject": cut(subject),
+                "not_after": not_after.to_rfc3339(), "days": days }),
+        ),
+        Event::RevocationFetchFailed { authority, url, reason } => (
+            58,
+            "revocation-fetch-failed",
+            json!({ "authority": authority.as_str(), "url": cut(url), "reason": cut(reason) }),
+        ),
         Event::StorageUnhealthy { storage, reason } => (
             60,
             "storage-unhealthy",

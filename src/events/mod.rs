@@ -137,6 +137,22 @@ pub enum Event {
         target: String,
         reason: &'static str,
     },
+    /// 57. A certificate of a service or of a trusted authority, or a revocation list, ends in so many days, or has (0).
+    CertificateExpiring {
+        /// `certificate`, `authority` or `revocation-list`.
+        what: &'static str,
+        /// Of the certificate or the authority in the catalog.
+        name: Name,
+        subject: String,
+        not_after: UnixMillis,
+        days: u32,
+    },
+    /// 58. A newer revocation list could not be fetched, or was not fit; told once until it succeeds.
+    RevocationFetchFailed {
+        authority: Name,
+        url: String,
+        reason: String,
+    },
     /// 60. A storage could not be used as it should.
     StorageUnhealthy { storage: Name, reason: String },
 }

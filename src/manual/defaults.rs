@@ -3,6 +3,7 @@
 //! | Setting | Default | Why |
 //! |---|---|---|
 //! | key exchange | `mlkem768x25519-sha256`, then `curve25519-sha256` | recorded traffic stays closed to a later quantum computer; every client of the last ten years has the second |
+//! | TLS | 1.2 and 1.3, AEAD and ephemeral keys alone, `X25519MLKEM768` first | see [`tls`](super::tls) |
 //! | host key | Ed25519 | small, fast, no bad random number can leak it; RSA and ECDSA can be added for old clients |
 //! | password hash | argon2id, 19 MiB, 2 passes | the figures that OWASP recommends; a login costs tens of milliseconds of one core |
 //! | login grace | 60 s | a person types a password in that time; a silent peer does not hold a place for longer |

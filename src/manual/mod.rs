@@ -8,4 +8,5 @@ pub mod ftp;
 pub mod glossary;
 pub mod ssh;
 pub mod threats;
+pub mod tls;
 pub mod upgrades;

@@ -185,7 +185,7 @@ fn key(name: &Name) -> ObjectKey {
     }
 }
 
-async fn propose(
+pub(super) async fn propose(
     cluster: &Cluster<Catalog>,
     node: &str,
     at: crate::clock::UnixMillis,

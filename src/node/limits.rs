@@ -28,6 +28,20 @@ pub const TALLY_DEADLINE: Duration = Duration::from_millis(900);
 pub const BANS_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bans that are removed by one change.
 pub const BANS_REMOVED_AT_ONCE: usize = 500;
+/// Between two looks of the leader for revocation lists that are due to be fetched.
+pub const REVOCATIONS_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Lists that are fetched at one time.
+pub const REVOCATIONS_AT_ONCE: usize = 4;
+/// How long the fetch of a list may take, from the look-up of the host's name to the last byte.
+pub const REVOCATION_FETCH_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an answer: a list at its limit, in PEM.
+pub const REVOCATION_ANSWER_BYTES_MAX: usize = crate::x509::limits::REVOCATION_BYTES_MAX * 3 / 2;
+/// Redirections of one fetch that are followed.
+pub const REVOCATION_REDIRECTS_MAX: usize = 3;
+/// A fetch that failed is tried again after this long, or sooner where lists are fetched more often.
+pub const REVOCATION_RETRY: Duration = Duration::from_secs(300);
+/// How long the change that brings a list may take.
+pub const REVOCATION_CHANGE_MAX: Duration = Duration::from_secs(5);
 /// How often it is reported which accounts were used here.
 pub const SEEN_EVERY: Duration = Duration::from_secs(180);
 /// How long one such report may take.

@@ -6,6 +6,7 @@ use argosy_cluster::ClusterStatus;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
+use crate::catalog::View;
 use crate::events::tally::{BUCKETS, Counts};
 use crate::listener;
 
@@ -25,8 +26,17 @@ pub struct Scrape<'a> {
     pub live_bytes: (u64, u64),
     /// Bans in force by what they keep out.
     pub bans: &'a [(&'static str, u64)],
+    /// Certificates with the seconds since 1970 at which they, or their chains, end.
+    pub certificates: &'a [(String, i64)],
     /// What the listeners have counted.
     pub connections: &'a listener::Counts,
+}
+
+/// The catalog's certificates that can be shown, with the seconds since 1970 at which each, or its chain, ends.
+pub fn certificate_ends(view: &View) -> Vec<(String, i64)> {
+    let ends = view.certificates.iter();
+    let ends = ends.filter_map(|(name, object)| Some((name.to_string(), object.spec.not_after()?.0.div_euclid(1000))));
+    ends.collect()
 }
 
 /// Renders the text exposition format.
@@ -186,7 +196,14 @@ fn service_families(scrape: &Scrape<'_>) -> Vec<MetricFamily> {
         .bans
         .iter()
         .map(|(target, count)| (vec![("target", *target)], *count as f64));
+    let certificates = scrape.certificates.iter();
+    let certificates = certificates.map(|(name, end)| (vec![("certificate", name.as_str())], *end as f64));
     vec![
+        gauge(
+            "argosy_certificate_not_after_seconds",
+            "When a certificate that services show, or its chain, ends, in seconds since 1970.",
+            certificates.collect(),
+        ),
         gauge("argosy_sessions", "Live sessions on this node.", sessions.collect()),
         gauge(
             "argosy_bans",
@@ -377,6 +394,7 @@ mod tests {
             sessions: &[("sftp", 2)],
             live_bytes: (5, 6),
             bans: &[("network", 3), ("account", 0)],
+            certificates: &[("main".to_owned(), 1_900_000_000)],
             connections: &listener::Counts::default(),
         });
         for line in [
@@ -387,6 +405,7 @@ mod tests {
             "argosy_logins_total{method=\"password\",result=\"refused\"} 3",
             "argosy_sessions{protocol=\"sftp\"} 2",
             "argosy_bans{target=\"network\"} 3",
+            "argosy_certificate_not_after_seconds{certificate=\"main\"} 1900000000",
             "argosy_bans{target=\"account\"} 0",
             "argosy_transferred_bytes_total{direction=\"out\"} 6",
             "argosy_transfer_seconds_bucket{operation=\"file-uploaded\",le=\"0.5\"} 2",

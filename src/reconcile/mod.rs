@@ -5,6 +5,7 @@
 //! Judging a session is left to `auth`; accepting connections, to `listener`.
 
 pub mod bans;
+pub mod expiry;
 pub mod host_keys;
 pub mod limits;
 pub mod ports;
@@ -45,6 +46,8 @@ pub struct Reconciler {
     pub ports: ports::Ports,
     /// Tells which bans are kept.
     pub bans: bans::Bans,
+    /// Tells which certificates end soon.
+    pub expiries: expiry::Expiries,
     /// Where the result is published.
     pub enforced: watch::Sender<Enforced>,
 }
@@ -62,6 +65,7 @@ impl Reconciler {
             handshakes: self.handshakes,
             ports: self.ports,
             bans: self.bans,
+            expiries: self.expiries,
         };
         let mut timer = tokio::time::interval(limits::PASS_EVERY);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -111,17 +115,19 @@ impl Reconciler {
     }
 }
 
-/// What lets connections in, or not: keys to show, ports to accept on, bans.
+/// What lets connections in, or not: keys to show, ports to accept on, bans, and what ends soon.
 struct Doors {
     host_keys: host_keys::HostKeys,
     handshakes: tls::Handshakes,
     ports: ports::Ports,
     bans: bans::Bans,
+    expiries: expiry::Expiries,
 }
 
 impl Doors {
     async fn pass(&mut self, view: &View) -> BTreeMap<String, String> {
         self.bans.pass(view);
+        self.expiries.pass(view);
         let mut failures = self.host_keys.pass(view).await;
         failures.extend(self.handshakes.pass(view).await);
         let material = ports::Opened {

@@ -123,6 +123,7 @@ async fn a_session_is_closed_at_once_while_a_host_key_cannot_be_opened() {
             "127.0.0.1".parse().unwrap(),
         ),
         bans: super::bans::Bans::new(Journal::default(), Clock::system()),
+        expiries: super::expiry::Expiries::new(Journal::default(), Clock::system()),
         enforced,
     };
     let running = tokio::spawn(reconciler.run(stopped));

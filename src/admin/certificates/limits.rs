@@ -9,6 +9,10 @@ pub const REVOCATION_TEXT_BYTES_MAX: usize = crate::x509::limits::REVOCATION_BYT
 pub const REVOCATIONS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of a PKCS#12 file in base64.
 pub const PKCS12_TEXT_BYTES_MAX: usize = 256 * 1024;
+/// Iterations that deriving all keys of a PKCS#12 file may take: about a second.
+pub const PKCS12_ITERATIONS_MAX: u32 = 4_000_000;
+/// Parts and bags of a PKCS#12 file.
+pub const PKCS12_PARTS_MAX: usize = 64;
 /// Names in a certificate or a request that is made here.
 pub const NAMES_MAX: usize = 50;
 /// Days that a self-signed certificate holds, at most.

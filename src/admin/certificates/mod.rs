@@ -6,6 +6,7 @@ pub mod chain;
 pub mod issue;
 pub mod limits;
 pub mod pem;
+pub mod pkcs12;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::PrivateKeyDer;

@@ -11,14 +11,16 @@
 //! certificate to the key that is kept. While a certificate is renewed that way the present one goes on being shown.
 //! A chain alone can also replace that of the present key. Keys are sealed, and never answered.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::fields::{self, Fields};
 use super::{Border, Built, moment};
 use crate::admin::certificates::issue::{self, NewKey, Wanted};
-use crate::admin::certificates::limits::{NAMES_MAX, SELF_SIGNED_DAYS, SELF_SIGNED_DAYS_MAX};
-use crate::admin::certificates::{self, Pair, chain, pem};
+use crate::admin::certificates::limits::{NAMES_MAX, PKCS12_TEXT_BYTES_MAX, SELF_SIGNED_DAYS, SELF_SIGNED_DAYS_MAX};
+use crate::admin::certificates::{self, Pair, chain, pem, pkcs12};
 use crate::admin::problem::{Problem, ProblemKind};
 use crate::catalog::certificate::context;
 use crate::catalog::{Certificate, CertificateKey, Issued, Requested, Spec};
@@ -43,6 +45,8 @@ const READ_ONLY: [&str; 10] = [
 enum Brought {
     /// A chain with its key.
     Pair(Vec<x509::Certificate>, Pair),
+    /// Both in a PKCS#12 file, with its password.
+    Pkcs12(Zeroizing<Vec<u8>>, Zeroizing<String>),
     /// A chain for a key that is here.
     Chain(Vec<x509::Certificate>),
     /// A key, for the chain that is here.
@@ -107,6 +111,10 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
     };
     match brought {
         Brought::Pair(chain, pair) => issued(chain, &pair),
+        Brought::Pkcs12(file, password) => {
+            let (chain, pair) = pkcs12::open(&file, &password).map_err(refuse)?;
+            issued(chain, &pair)
+        }
         Brought::Private(pair) => match present.and_then(|present| present.issued.as_ref()) {
             Some(before) => issued(before.chain.clone(), &pair),
             None => Err(refuse("stands alone; give its certificates as `chain`".to_owned())),
@@ -203,11 +211,14 @@ fn brought(fields: &mut Fields, present: Option<&Certificate>) -> Result<(Brough
     let private = private
         .map(|text| certificates::import_private(&text).map_err(|reason| Problem::invalid(&private_path, reason)))
         .transpose()?;
+    let pkcs12_path = fields.at("pkcs12");
+    let pkcs12 = packed(fields)?;
     let self_signed = fields.raw("self_signed").filter(|value| !value.is_null());
     let request = fields.raw("request").filter(|value| !value.is_null());
     let (self_signed_path, request_path) = (fields.at("self_signed"), fields.at("request"));
     let ways = [
         (chain.is_some() || private.is_some(), &chain_path),
+        (pkcs12.is_some(), &pkcs12_path),
         (self_signed.is_some(), &self_signed_path),
         (request.is_some(), &request_path),
     ];
@@ -217,6 +228,9 @@ fn brought(fields: &mut Fields, present: Option<&Certificate>) -> Result<(Brough
             second,
             "stands next to another way to bring a certificate; give one of them",
         ));
+    }
+    if let Some(pkcs12) = pkcs12 {
+        return Ok((pkcs12, pkcs12_path));
     }
     if let Some(value) = self_signed {
         let mut inner = Fields::of(value, &self_signed_path)?;
@@ -237,6 +251,24 @@ fn brought(fields: &mut Fields, present: Option<&Certificate>) -> Result<(Brough
         (None, Some(private)) => (Brought::Private(private), private_path),
         (None, None) => (Brought::Nothing, chain_path),
     })
+}
+
+/// A PKCS#12 file with its password.
+fn packed(fields: &mut Fields) -> Result<Option<Brought>, Problem> {
+    let path = fields.at("pkcs12");
+    let password = fields.secret("pkcs12_password")?.unwrap_or_default();
+    let Some(text) = fields.secret("pkcs12")? else {
+        return Ok(None);
+    };
+    if text.len() > PKCS12_TEXT_BYTES_MAX {
+        let reason = format!("has {} bytes, over the limit of {PKCS12_TEXT_BYTES_MAX}", text.len());
+        return Err(Problem::invalid(&path, reason));
+    }
+    let bare: Zeroizing<String> = Zeroizing::new(text.split_ascii_whitespace().collect());
+    match STANDARD.decode(bare.as_bytes()) {
+        Ok(file) => Ok(Some(Brought::Pkcs12(Zeroizing::new(file), password))),
+        Err(_) => Err(Problem::invalid(&path, "is not base64")),
+    }
 }
 
 /// Whom a certificate is to be for.

@@ -373,6 +373,8 @@ pub(super) fn certificate() -> Vec<Property> {
     vec![
         Property::both("chain", nullable(text())),
         Property::write_only("private", private),
+        Property::write_only("pkcs12", nullable(text())),
+        Property::write_only("pkcs12_password", nullable(text())),
         Property::new("algorithm", nullable(text()), text()),
         Property::write_only("self_signed", nullable(wanted(Some(("days", days))))),
         Property::write_only("request", nullable(wanted(None))),
