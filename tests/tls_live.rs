@@ -44,9 +44,8 @@ fn addresses(cluster: &Cluster, service: &Service<'_>) -> Vec<SocketAddr> {
 #[test]
 fn a_hundred_new_certificates_disturb_no_transfer_and_the_next_handshake_on_every_node_shows_the_newest() {
     const CHANGES: usize = 100;
+    let cluster = shared().cluster();
     let _alone = alone();
-    let shared = shared();
-    let cluster = &*shared;
     let account = Account::create(cluster);
     renew(cluster, 0, "hundred");
     let service = implicit(cluster, &json!({"certificates": ["hundred"]}));

@@ -442,7 +442,6 @@ fn the_schema_of_each_kind_names_the_fields_that_are_taken_and_shown() {
             Kind::Authority => json!({ "keys": [public_key()] }),
             Kind::Certificate => json!({ "self_signed": { "names": ["files.example.org"] } }),
             Kind::Ban => json!({ "account": "mallory" }),
-            Kind::Certificate => json!({ "self_signed": { "names": ["ftp.example.org"] } }),
             _ => json!({}),
         };
         let properties = (kinds::row(kind).properties)();
