@@ -46,6 +46,15 @@ impl Privacy {
     }
 }
 
+/// Who sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The client.
+    Up,
+    /// The server.
+    Down,
+}
+
 /// Where the connection comes from.
 pub enum Opening {
     /// The client comes.
@@ -97,14 +106,29 @@ async fn go(to: SocketAddr, from: IpAddr) -> io::Result<Given> {
 ///
 /// # Errors
 /// The reply: the handshake failed, or the session is another's.
-pub async fn prepare(given: Given, privacy: Option<&Privacy>, gauge: Arc<Gauge>) -> Result<DataStream, Reply> {
+pub async fn prepare(
+    given: Given,
+    privacy: Option<&Privacy>,
+    direction: Direction,
+    gauge: Arc<Gauge>,
+) -> Result<DataStream, Reply> {
     let _ = given.socket.set_nodelay(true);
     let client = given.client;
     let wire = Wire::new(given.socket, given.early, gauge, privacy.is_some());
     let Some(privacy) = privacy else {
         return Ok(DataStream::Plain(wire));
     };
-    let acceptor = tokio_rustls::TlsAcceptor::from(privacy.config.clone());
+    let config = match direction {
+        Direction::Down => privacy.config.clone(),
+        Direction::Up => {
+            // A client that only sends reads nothing more: tickets that it has not read when it closes would have its
+            // kernel reset the connection, and throw away what it has sent.
+            let mut config = rustls::ServerConfig::clone(&privacy.config);
+            config.send_tls13_tickets = 0;
+            Arc::new(config)
+        }
+    };
+    let acceptor = tokio_rustls::TlsAcceptor::from(config);
     let mark = privacy.mark;
     let handshake = acceptor.accept_with(wire, |connection| {
         connection.set_resumption_data(&mark);

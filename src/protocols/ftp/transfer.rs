@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::data::stream::{DataStream, Gauge};
-use super::data::{self, Opening, Privacy};
+use super::data::{self, Direction, Opening, Privacy};
 use super::limits::{DATA_CLOSE_MAX, UNIQUE_TRIES};
 use super::listing::{Form, Lines};
 use super::state::{Transfer, TransferKind};
@@ -114,8 +114,8 @@ async fn connected(work: &mut Work) -> Result<data::passive::Given, Reply> {
     data::connect(std::mem::replace(&mut work.opening, nothing)).await
 }
 
-async fn prepared(work: &Work, given: data::passive::Given) -> Result<DataStream, Reply> {
-    data::prepare(given, work.privacy.as_ref(), work.gauge.clone()).await
+async fn prepared(work: &Work, given: data::passive::Given, direction: Direction) -> Result<DataStream, Reply> {
+    data::prepare(given, work.privacy.as_ref(), direction, work.gauge.clone()).await
 }
 
 async fn retrieve(mut work: Work, path: &VirtualPath) -> Result<Reply, Reply> {
@@ -136,7 +136,7 @@ async fn retrieve(mut work: Work, path: &VirtualPath) -> Result<Reply, Reply> {
     }
     let given = connected(&mut work).await?;
     work.begin(&format!(" ({} bytes)", size - offset)).await;
-    let mut stream = prepared(&work, given).await?;
+    let mut stream = prepared(&work, given, Direction::Down).await?;
     let sent = down::send(&file, &mut stream, offset, work.transfer.ascii).await;
     let sent = match sent {
         Ok(sent) => close(&mut stream).await.map(|()| sent).map_err(Stop::Connection),
@@ -157,7 +157,7 @@ async fn list(mut work: Work, path: &VirtualPath, form: Form) -> Result<Reply, R
     let mut lines = opened.map_err(|error| work.refusal(&error))?;
     let given = connected(&mut work).await?;
     work.begin("").await;
-    let mut stream = prepared(&work, given).await?;
+    let mut stream = prepared(&work, given, Direction::Down).await?;
     let listed = async {
         loop {
             let batch = lines.next().await?;
@@ -244,7 +244,7 @@ fn unique(path: &VirtualPath) -> Option<VirtualPath> {
 
 /// Takes all bytes of an upload in. Nothing is published here.
 async fn receive(work: Work, file: OpenFile, given: data::passive::Given, named: &str) -> Result<Ended, Reply> {
-    let mut stream = prepared(&work, given).await?;
+    let mut stream = prepared(&work, given, Direction::Up).await?;
     let offset = work.transfer.offset;
     let mut upload = up::Upload::new(&file, work.buffers.clone(), offset, work.transfer.ascii);
     let received = upload.take(&mut stream, work.lenient).await;
@@ -269,10 +269,12 @@ async fn receive(work: Work, file: OpenFile, given: data::passive::Given, named:
     }))
 }
 
-/// Says that this was all.
+/// Says that this was all. A client that knows the size may close before it reads our close_notify, which then meets a
+/// reset: it has everything all the same, for all was sent before.
 async fn close(stream: &mut DataStream) -> std::io::Result<()> {
     stream.flush().await?;
-    timeout(DATA_CLOSE_MAX, stream.shutdown()).await.unwrap_or(Ok(()))
+    let closed = timeout(DATA_CLOSE_MAX, stream.shutdown()).await.unwrap_or(Ok(()));
+    if stream.is_private() { Ok(()) } else { closed }
 }
 
 /// Keeps a private connection until the client has ended it too: closed before, its own close_notify would meet a
