@@ -168,9 +168,13 @@ impl Cluster {
         cluster.put("/api/v1/storage/files", &json!({"root": root, "reserve_bytes": 0}))?;
         cluster.key()?;
         cluster.new_certificate(0)?;
-        cluster.put("/api/v1/service/ftp", &json!({"kind": "ftp", "port": FTP_PORT}))?;
+        cluster.put(
+            "/api/v1/service/ftp",
+            &json!({"kind": "ftp", "port": FTP_PORT, "ftp": {"passive_ports": "50000-50005"}}),
+        )?;
         let tls = json!({"certificates": [CERTIFICATE]});
-        let ftps = json!({"kind": "ftps", "port": FTPS_PORT, "tls": tls});
+        let ftp = json!({"passive_ports": "50010-50015"});
+        let ftps = json!({"kind": "ftps", "port": FTPS_PORT, "tls": tls, "ftp": ftp});
         cluster.put("/api/v1/service/ftps?wait=enforced", &ftps)?;
         Ok(cluster)
     }
