@@ -6,8 +6,9 @@
 //! `require_tls_data`). `ftps-implicit` is in TLS from the first byte. What a client sent in clear after AUTH is
 //! forgotten. CCC, which ends TLS on the control connection, is refused.
 //!
-//! **Accounts** sign in by password, by the certificate that the client shows in TLS (it counts as a key), or by both. One whose account asks for a key too cannot come in, nor can one whose password has
-//! to be changed first: FTP has no way to do that.
+//! **Accounts** sign in by password, by the certificate that the client shows in TLS (it counts as a key), or by both
+//! where the account asks for both. One whose password has to be changed first cannot come in: FTP has no way to do
+//! that.
 //!
 //! **Data connections.** Passive ones come to `passive_ports`, which a firewall must let through to every node; a
 //! session waits on a random one of them for one connection. Clients in IPv4 that use PASV are told an address:
