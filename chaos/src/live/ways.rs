@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use argosy_cluster::sim::Dice;
 
-use super::limits::{CLIENT_MAX, FTP_PORT, FTPS_PORT, SFTP_PORT};
+use super::limits::{CLIENT_MAX, CONNECT_MAX, FTP_PORT, FTPS_PORT, SFTP_PORT};
 use super::net::apart;
 
 /// The password of the load's accounts, for the ways that know no keys.
@@ -42,6 +42,15 @@ impl Way {
             Self::Scp => "SCP",
             Self::Ftp => "FTP",
             Self::Ftps => "FTPS",
+        }
+    }
+
+    /// The port on every node.
+    fn port(self) -> u16 {
+        match self {
+            Self::Sftp | Self::Scp => SFTP_PORT,
+            Self::Ftp => FTP_PORT,
+            Self::Ftps => FTPS_PORT,
         }
     }
 
@@ -108,6 +117,12 @@ impl Clients {
         }
     }
 
+    /// Whether the port takes a connection.
+    pub fn is_open(&self, way: Way, node: usize) -> bool {
+        let address = (self.addresses[node], way.port()).into();
+        TcpStream::connect_timeout(&address, CONNECT_MAX).is_ok()
+    }
+
     /// Signs in at a node, and out.
     ///
     /// # Errors
@@ -171,7 +186,7 @@ impl Clients {
     }
 
     fn curl(&self, way: Way, node: usize, account: &str, name: &str, words: &[&OsStr]) -> Result<(), String> {
-        let port = if way == Way::Ftp { FTP_PORT } else { FTPS_PORT };
+        let port = way.port();
         let mut command = apart(&["curl", "-q", "-sS", "--connect-timeout", "3"]);
         // A peer that is silent is given up as the others give it up.
         command.args(["--speed-limit", "1", "--speed-time", "8", "--ftp-method", "nocwd"]);
