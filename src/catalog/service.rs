@@ -161,14 +161,9 @@ impl ServiceKind {
         matches!(self, Self::Ftps | Self::FtpsImplicit | Self::Https)
     }
 
-    /// Whether FTP is spoken.
-    pub fn is_ftp(self) -> bool {
-        matches!(self, Self::Ftp | Self::Ftps | Self::FtpsImplicit)
-    }
-
-    /// Whether HTTP is spoken.
-    pub fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https)
+    /// Whether SSH is spoken.
+    pub fn is_ssh(self) -> bool {
+        matches!(self, Self::Sftp)
     }
 }
 
