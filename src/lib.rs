@@ -2,7 +2,7 @@
 //!
 //! # The problem
 //!
-//! Partners and staff move files over SFTP, SCP, FTP and FTPS (later HTTP and WebDAV too) through any of several equal
+//! Partners and staff move files over SFTP, SCP, FTP, FTPS and HTTP (later WebDAV too) through any of several equal
 //! nodes. Administrators change accounts, keys and services on any node while it runs. What the nodes must agree on
 //! is configuration, and that is replicated by Raft; what they must share is files, and those live on a storage that
 //! all of them see. No file is copied to keep nodes alike, no database stands beside them, no node is special.
@@ -26,7 +26,7 @@
 //! | [`reconcile`] | makes the world as the view says: sessions, keys, ports |
 //! | [`node`] | the composition root: start and stop order |
 //! | [`cli`] | the command line; `main` only calls it |
-//! | [`manual`] | prose: access, connections, consistency, defaults, FTP, SSH, TLS, threats, upgrades, words |
+//! | [`manual`] | prose: access, connections, consistency, defaults, FTP, HTTP, SSH, TLS, threats, upgrades, words |
 //!
 //! The crate `argosy-cluster` replicates a state machine and knows nothing of the above.
 //!

@@ -21,6 +21,7 @@ mod demo;
 mod disk;
 mod extensions;
 mod faults;
+mod file_api;
 mod folders;
 mod ftp;
 mod handshake;

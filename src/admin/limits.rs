@@ -129,6 +129,10 @@ pub const LOGIN_GRACE_SECONDS_MAX: u32 = 3_600;
 pub const LOGIN_ATTEMPTS_MAX: u32 = 100;
 /// The longest idle time and keepalive interval, in seconds.
 pub const IDLE_SECONDS_MAX: u32 = 7 * 24 * 3_600;
+/// The longest time that browsers are told to come by HTTPS alone, in seconds: two years.
+pub const HSTS_SECONDS_MAX: u32 = 63_072_000;
+/// The longest time that a person stays signed in with a browser, in seconds: thirty days.
+pub const WEB_SESSION_SECONDS_MAX: u32 = 30 * 24 * 3_600;
 /// Networks with a passive address of their own, of one FTP service.
 pub const PASSIVE_NETWORKS_MAX: usize = 50;
 /// The highest rate that a transfer may be made to have at least, in bytes a second.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::restrictions::Restrictions;
 use super::service_ftp::{FtpSettings, PassiveAddress};
+use super::service_http::HttpSettings;
 use super::service_tls::TlsSettings;
 use crate::ids::Name;
 
@@ -61,6 +62,8 @@ pub struct Service {
     pub tls: TlsSettings,
     /// Data connections and where TLS is required (FTP and FTPS).
     pub ftp: FtpSettings,
+    /// What is served and for how long (HTTP and HTTPS).
+    pub http: HttpSettings,
     /// Differences for a named node.
     pub nodes: BTreeMap<String, ServiceOverride>,
 }
@@ -146,17 +149,21 @@ pub enum ServiceKind {
     Ftps,
     /// FTP inside TLS from the first byte.
     FtpsImplicit,
+    /// HTTP in clear.
+    Http,
+    /// HTTP inside TLS.
+    Https,
 }
 
 impl ServiceKind {
     /// Whether it cannot do without a certificate.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Ftps | Self::FtpsImplicit)
+        matches!(self, Self::Ftps | Self::FtpsImplicit | Self::Https)
     }
 
-    /// Whether FTP is spoken.
-    pub fn is_ftp(self) -> bool {
-        matches!(self, Self::Ftp | Self::Ftps | Self::FtpsImplicit)
+    /// Whether SSH is spoken.
+    pub fn is_ssh(self) -> bool {
+        matches!(self, Self::Sftp)
     }
 }
 
@@ -188,6 +195,7 @@ impl Service {
             ssh: SshSettings::default(),
             tls: TlsSettings::default(),
             ftp: FtpSettings::default(),
+            http: HttpSettings::default(),
             nodes: BTreeMap::new(),
         }
     }
@@ -202,6 +210,14 @@ impl Service {
                 require_tls_data: !plain,
                 ..FtpSettings::default()
             },
+            ..Self::sftp(port, Vec::new())
+        }
+    }
+
+    /// An HTTP service, in clear or inside TLS.
+    pub fn http(kind: ServiceKind, port: u16) -> Self {
+        Self {
+            kind,
             ..Self::sftp(port, Vec::new())
         }
     }

@@ -44,6 +44,7 @@ mod rollback;
 mod serve;
 mod service;
 mod service_ftp;
+mod service_http;
 mod service_ssh;
 mod service_tls;
 mod session;

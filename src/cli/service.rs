@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -11,7 +11,8 @@ use super::error::CliError;
 use super::noun::{self, Fields, Given, Noun, One, Run, SetAndSwitch, Settable, Switched, put};
 use super::output::Column;
 use super::restriction::RestrictionArgs;
-use super::service_ftp::{FtpArgs, KindArg};
+use super::service_ftp::FtpArgs;
+use super::service_http::HttpArgs;
 use super::service_ssh::SshArgs;
 use super::service_tls::TlsArgs;
 use super::{edit, input, read};
@@ -25,7 +26,7 @@ impl Noun for Service {
     const KIND: Kind = Kind::Service;
     const ONE: &'static str = "service";
     const MANY: &'static str = "services";
-    const CREATE: &'static str = "Open a port for SFTP, FTP or FTPS on every node";
+    const CREATE: &'static str = "Open a port for SFTP, FTP, FTPS, HTTP or HTTPS on every node";
     const DELETE: &'static str = "Delete a service: its port is closed on every node, and its sessions";
     const EXAMPLE: &'static str = "Examples:\n  argosy service create sftp --port 22 --host-key main --wait\n  \
                                    argosy service create ftps --kind ftps --port 21 --certificate main --passive-ports 50000-50100";
@@ -146,6 +147,37 @@ impl Run for ServiceOwn {
     }
 }
 
+/// The protocol of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// SSH with SFTP
+    Sftp,
+    /// FTP in clear
+    Ftp,
+    /// FTP with AUTH TLS
+    Ftps,
+    /// FTP inside TLS from the first byte
+    FtpsImplicit,
+    /// HTTP in clear
+    Http,
+    /// HTTP inside TLS
+    Https,
+}
+
+impl KindArg {
+    /// As the API has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sftp => "sftp",
+            Self::Ftp => "ftp",
+            Self::Ftps => "ftps",
+            Self::FtpsImplicit => "ftps-implicit",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// What can be set of a service.
 #[derive(Debug, Args)]
 pub struct ServiceArgs {
@@ -216,6 +248,8 @@ pub struct ServiceArgs {
     #[command(flatten)]
     ftp: FtpArgs,
     #[command(flatten)]
+    http: HttpArgs,
+    #[command(flatten)]
     restrictions: RestrictionArgs,
 }
 
@@ -252,6 +286,7 @@ impl Given for ServiceArgs {
         fields.extend(self.ssh.given(whose)?);
         fields.extend(self.tls.given(whose)?);
         fields.extend(self.ftp.given(whose)?);
+        fields.extend(self.http.given(whose)?);
         fields.extend(self.restrictions.given(whose)?);
         Ok(fields)
     }

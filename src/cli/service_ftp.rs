@@ -9,31 +9,6 @@ use super::noun::{Fields, Given, put};
 
 const HEADING: &str = "FTP";
 
-/// The protocol of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KindArg {
-    /// SSH with SFTP
-    Sftp,
-    /// FTP in clear
-    Ftp,
-    /// FTP with AUTH TLS
-    Ftps,
-    /// FTP inside TLS from the first byte
-    FtpsImplicit,
-}
-
-impl KindArg {
-    /// As the API has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Sftp => "sftp",
-            Self::Ftp => "ftp",
-            Self::Ftps => "ftps",
-            Self::FtpsImplicit => "ftps-implicit",
-        }
-    }
-}
-
 /// Whose data connections are taken.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DataPeerArg {

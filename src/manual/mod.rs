@@ -6,6 +6,7 @@ pub mod consistency;
 pub mod defaults;
 pub mod ftp;
 pub mod glossary;
+pub mod http;
 pub mod ssh;
 pub mod threats;
 pub mod tls;

@@ -8,13 +8,14 @@ use futures_util::future::BoxFuture;
 use crate::catalog::ServiceKind;
 use crate::ids::Name;
 use crate::listener::{Listener, Remaining, Serve, Surroundings};
-use crate::protocols::{ftp, ssh};
+use crate::protocols::{ftp, http, ssh};
 use crate::reconcile::ports::{Material, OpenPort, Opener};
 
 /// Opens ports with what every connection needs.
 pub struct PortOpener {
     ssh: ssh::Dependencies,
     ftp: ftp::Dependencies,
+    http: http::Dependencies,
     surroundings: Surroundings,
 }
 
@@ -32,11 +33,25 @@ impl PortOpener {
             passive: Arc::default(),
             buffers: Arc::default(),
         };
-        Self { ssh, ftp, surroundings }
+        let http = http::Dependencies {
+            node: ssh.node.clone(),
+            views: ssh.views.clone(),
+            registry: ssh.registry.clone(),
+            vfs: ssh.vfs.clone(),
+            journal: ssh.journal.clone(),
+            clock: ssh.clock.clone(),
+            authenticator: ssh.authenticator.clone(),
+        };
+        Self {
+            ssh,
+            ftp,
+            http,
+            surroundings,
+        }
     }
 
-    fn serve(&self, service: &Name, kind: ServiceKind, material: Material) -> Arc<dyn Serve> {
-        match kind {
+    fn serve(&self, service: &Name, kind: ServiceKind, material: Material) -> Result<Arc<dyn Serve>, String> {
+        Ok(match kind {
             ServiceKind::Sftp => {
                 let keys = Arc::new(move || material.host_keys.load_full());
                 ssh::SshService::new(service.clone(), self.ssh.clone(), keys)
@@ -44,7 +59,10 @@ impl PortOpener {
             ServiceKind::Ftp | ServiceKind::Ftps | ServiceKind::FtpsImplicit => {
                 ftp::FtpService::new(service.clone(), self.ftp.clone(), Some(material.tls))
             }
-        }
+            ServiceKind::Http | ServiceKind::Https => {
+                http::HttpService::new(service.clone(), self.http.clone(), material.tls)?
+            }
+        })
     }
 }
 
@@ -57,7 +75,7 @@ impl Opener for PortOpener {
         material: Material,
     ) -> BoxFuture<'_, Result<Box<dyn OpenPort>, String>> {
         Box::pin(async move {
-            let serve = self.serve(&service, kind, material);
+            let serve = self.serve(&service, kind, material)?;
             let listener = Listener::open(address, service, serve, self.surroundings.clone())
                 .map_err(|error| format!("{address} cannot be opened: {error}"))?;
             Ok(Box::new(Port(listener)) as Box<dyn OpenPort>)

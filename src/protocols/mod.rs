@@ -3,6 +3,7 @@
 //! What may be done is decided behind `vfs`; a protocol never knows another, but ssh, which hosts sftp and scp.
 
 pub mod ftp;
+pub mod http;
 pub mod scp;
 pub mod sftp;
 pub mod ssh;

@@ -114,7 +114,7 @@ impl Ports {
         for (name, wanted) in wanted {
             match self.open.get_mut(&name) {
                 Some(port) => {
-                    if !wanted.keys.is_empty() || wanted.kind.is_ftp() {
+                    if !wanted.keys.is_empty() || !wanted.kind.is_ssh() {
                         self.failed.remove(&name);
                     }
                     port.show(wanted.keys);
@@ -167,7 +167,7 @@ impl Ports {
                 .filter_map(|key| opened.host_keys.get(key).cloned())
                 .collect();
             let kind = object.spec.kind;
-            if keys.is_empty() && !kind.is_ftp() {
+            if keys.is_empty() && kind.is_ssh() {
                 let reason = "none of its host keys is usable; give it one: argosy host-key create".to_owned();
                 self.fail(name, address, reason);
                 if !self.open.contains_key(name) {

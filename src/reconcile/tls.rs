@@ -20,8 +20,8 @@ use crate::listener::tls::{Built, Identity, Ingredients, SharedSecret};
 /// The configuration of each service that has certificates, or why it has none.
 type Current = BTreeMap<Name, Result<Arc<rustls::ServerConfig>, String>>;
 
-/// What a configuration was made of: settings, certificates and authorities with the revisions of their last change.
-type Recipe = (TlsSettings, Vec<(Name, u64)>, Vec<(Name, u64)>);
+/// What a configuration was made of: the kind of the service, settings, certificates and authorities with the revisions of their last change.
+type Recipe = (ServiceKind, TlsSettings, Vec<(Name, u64)>, Vec<(Name, u64)>);
 
 struct Opened {
     revision: u64,
@@ -76,9 +76,9 @@ impl Handshakes {
             if !speaks_tls(&object.spec) {
                 continue;
             }
-            let recipe = self.recipe(&object.spec.tls, view);
+            let recipe = self.recipe(&object.spec, view);
             if self.made.get(name).is_none_or(|made| made.recipe != recipe) {
-                let built = self.build(name, &object.spec.tls, view);
+                let built = self.build(name, &object.spec, view);
                 if let Err(reason) = &built {
                     tracing::error!(service = %name, %reason, "a service cannot speak TLS");
                 }
@@ -96,20 +96,24 @@ impl Handshakes {
     }
 
     /// What TLS of a service is made of now. A certificate that could not be opened stands with the form in use.
-    fn recipe(&self, settings: &TlsSettings, view: &View) -> Recipe {
+    fn recipe(&self, service: &Service, view: &View) -> Recipe {
+        let settings = &service.tls;
         let certificates = settings.certificates.iter();
         let certificates = certificates.filter_map(|name| Some((name.clone(), self.opened.get(name)?.revision)));
         let authorities = settings.authorities.iter();
         let authorities = authorities.filter_map(|name| Some((name.clone(), view.authorities.get(name)?.revision)));
-        (settings.clone(), certificates.collect(), authorities.collect())
+        let (certificates, authorities) = (certificates.collect(), authorities.collect());
+        (service.kind, settings.clone(), certificates, authorities)
     }
 
-    fn build(&self, name: &Name, settings: &TlsSettings, view: &View) -> Result<Built, String> {
+    fn build(&self, name: &Name, service: &Service, view: &View) -> Result<Built, String> {
+        let settings = &service.tls;
         let identities = settings.certificates.iter();
         let identities = identities.filter_map(|name| Some(self.opened.get(name)?.identity.clone()));
         let authorities = settings.authorities.iter();
         let ingredients = Ingredients {
             service: name,
+            protocols: spoken_inside(service.kind),
             settings,
             identities: identities.collect(),
             authorities: authorities
@@ -177,12 +181,20 @@ impl Handshakes {
     }
 }
 
+/// What handshakes agree upon (ALPN).
+fn spoken_inside(kind: ServiceKind) -> &'static [&'static [u8]] {
+    match kind {
+        ServiceKind::Https => &[b"h2", b"http/1.1"],
+        _ => &[],
+    }
+}
+
 /// Whether handshakes are made: always where nothing else is spoken, and where there is something to show.
 fn speaks_tls(service: &Service) -> bool {
     match service.kind {
-        ServiceKind::Sftp => false,
+        ServiceKind::Sftp | ServiceKind::Http => false,
         ServiceKind::Ftp => !service.tls.certificates.is_empty(),
-        ServiceKind::Ftps | ServiceKind::FtpsImplicit => true,
+        ServiceKind::Ftps | ServiceKind::FtpsImplicit | ServiceKind::Https => true,
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn virtual_folder(now: UnixMillis) -> Attributes {
         accessed: now,
         modified: now,
         links: 2,
+        mark: 0,
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Attributes {
     pub modified: UnixMillis,
     /// Number of names.
     pub links: u64,
+    /// Differs, together with the size, between two contents of a name, even of the same millisecond; the same on all
+    /// nodes. 0: not known.
+    pub mark: u64,
 }
 
 /// What to change; `None` stays.

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod ftp;
 pub mod group;
 pub mod host_key;
+pub mod http;
 pub mod kinds;
 pub mod mount;
 pub mod properties;

@@ -302,7 +302,10 @@ pub(super) fn service() -> Vec<Property> {
     let host_keys = json!({ "type": "array", "items": name(), "maxItems": SERVICE_HOST_KEYS_MAX,
         "description": "SSH needs at least one." });
     vec![
-        Property::defaulted("kind", words(&["sftp", "ftp", "ftps", "ftps-implicit"])),
+        Property::defaulted(
+            "kind",
+            words(&["sftp", "ftp", "ftps", "ftps-implicit", "http", "https"]),
+        ),
         Property::both("port", port).required(),
         Property::defaulted("host_keys", host_keys),
         Property::flag("enabled"),
@@ -325,6 +328,7 @@ pub(super) fn service() -> Vec<Property> {
         names("user_authorities", MEMBERSHIPS_MAX),
         Property::defaulted("ssh", super::ssh::schema()),
         Property::defaulted("ftp", super::ftp::schema()),
+        Property::defaulted("http", super::http::schema()),
         Property::defaulted("tls", super::tls::schema()),
         Property::defaulted("nodes", nodes),
     ]

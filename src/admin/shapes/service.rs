@@ -1,5 +1,5 @@
-//! The JSON of a service; only `port` and, for SSH, `host_keys` must be given. `kind` is `sftp`, `ftp`, `ftps` or
-//! `ftps-implicit`.
+//! The JSON of a service; only `port` and, for SSH, `host_keys` must be given. `kind` is `sftp`, `ftp`, `ftps`,
+//! `ftps-implicit`, `http` or `https`.
 //!
 //! ```json
 //! {"kind": "sftp", "enabled": true, "port": 22, "address": null, "host_keys": ["main"], "banner": "",
@@ -7,6 +7,7 @@
 //!  "login_grace_seconds": 60, "login_attempts_max": 6, "idle_seconds": 900, "keepalive_seconds": 60,
 //!  "ssh": {"policy": "standard", "ciphers": []}, "user_authorities": ["staff-ca"],
 //!  "ftp": {"passive_ports": "50000-50999", "passive_address": "connection"},
+//!  "http": {"file_manager": true, "webdav": false},
 //!  "nodes": {"berlin-1": {"address": "10.0.0.5", "port": 2222, "enabled": false}}}
 //! ```
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
 use super::restrictions::networks;
-use super::{Border, ftp, mount, restrictions, ssh, tls};
+use super::{Border, ftp, http, mount, restrictions, ssh, tls};
 use crate::admin::limits::{
     IDLE_SECONDS_MAX, LOGIN_ATTEMPTS_MAX, LOGIN_GRACE_SECONDS_MAX, SERVICE_HOST_KEYS_MAX, SESSIONS_LIMIT_MAX,
 };
@@ -37,6 +38,7 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         ..match kind {
             ServiceKind::Sftp => Service::sftp(port, Vec::new()),
             ServiceKind::Ftp | ServiceKind::Ftps | ServiceKind::FtpsImplicit => Service::ftp(kind, port),
+            ServiceKind::Http | ServiceKind::Https => Service::http(kind, port),
         }
     };
     let mut limit = |name, default, min, max| fields.number(name, default, min, max);
@@ -79,6 +81,7 @@ pub fn build(fields: &mut Fields, border: &Border<'_>) -> Result<Spec, Problem> 
         ssh: ssh::build(fields, &default.host_keys, border.view)?,
         tls: tls::build(fields, border.view)?,
         ftp: ftp::build(fields, default.ftp)?,
+        http: http::build(fields, kind, default.http)?,
         enabled: fields.take("enabled")?.unwrap_or(true),
         address: fields.take("address")?,
         banner: banner(fields)?,
@@ -98,8 +101,8 @@ fn provable(service: &Service, fields: &Fields) -> Result<(), Problem> {
             let reason = "is empty, but SSH needs a host key; make one with `argosy host-key create NAME`";
             ("host_keys", reason)
         }
-        ServiceKind::Ftps | ServiceKind::FtpsImplicit if service.tls.certificates.is_empty() => {
-            let reason = "is empty, but FTPS needs a certificate; make one with `argosy certificate create NAME`";
+        kind if kind.is_tls() && service.tls.certificates.is_empty() => {
+            let reason = "is empty, but TLS needs a certificate; make one with `argosy certificate create NAME`";
             ("tls.certificates", reason)
         }
         _ => return Ok(()),
@@ -148,6 +151,7 @@ pub fn show(service: &Service) -> Value {
         "ssh": ssh::show(&service.ssh),
         "tls": tls::show(&service.tls),
         "ftp": ftp::show(&service.ftp),
+        "http": http::show(&service.http),
         "nodes": nodes,
     })
 }

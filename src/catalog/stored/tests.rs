@@ -83,6 +83,12 @@ pub fn one_of_each() -> Vec<Object<Spec>> {
         minimum_rate: 1_000,
         ..FtpSettings::default()
     };
+    service.http = HttpSettings {
+        webdav: false,
+        redirect_port: Some(443),
+        body_bytes_max: 1 << 40,
+        ..HttpSettings::default()
+    };
     service.tls = TlsSettings {
         certificates: vec![name("web")],
         version_min: TlsVersion::V13,

@@ -16,6 +16,8 @@ use crate::x509::sha256;
 pub struct Ingredients<'a> {
     /// The service's name.
     pub service: &'a Name,
+    /// What is spoken inside, the preferred first (ALPN); none: it is not asked.
+    pub protocols: &'a [&'a [u8]],
     /// Its settings.
     pub settings: &'a TlsSettings,
     /// The certificates of the settings that could be opened, in their order.
@@ -63,6 +65,7 @@ impl Built {
         config.session_storage = sessions.clone();
         let service = ingredients.service.as_str();
         config.ticketer = Arc::new(Tickets::new(ingredients.secret, ingredients.clock, service, &trust));
+        config.alpn_protocols = ingredients.protocols.iter().map(|one| one.to_vec()).collect();
         // The lists are ours, the preferred one first.
         config.ignore_client_order = true;
         Ok(Self {

@@ -267,6 +267,7 @@ mod tests {
             accessed: UnixMillis(0),
             modified: UnixMillis::from_rfc3339("2026-11-23T10:05:00Z").unwrap(),
             links: 1,
+            mark: 0,
         }
     }
 

@@ -7,6 +7,7 @@ mod history;
 mod restrictions;
 mod service;
 mod service_ftp;
+mod service_http;
 mod settings;
 mod tls;
 
@@ -37,10 +38,10 @@ pub(super) struct ObjectV1 {
 
 #[derive(Serialize, Deserialize)]
 enum SpecV1 {
-    Account(AccountV1),
+    Account(Box<AccountV1>),
     Administrator(AdministratorV1),
     ApiToken(ApiTokenV1),
-    Service(ServiceV1),
+    Service(Box<ServiceV1>),
     HostKey(HostKeyV1),
     Storage(StorageV1),
     Settings(SettingsV1),
@@ -172,7 +173,7 @@ impl TryFrom<ObjectV1> for Object<Spec> {
 impl From<&Spec> for SpecV1 {
     fn from(spec: &Spec) -> Self {
         match spec {
-            Spec::Account(account) => Self::Account(account.into()),
+            Spec::Account(account) => Self::Account(Box::new(account.into())),
             Spec::Administrator(administrator) => Self::Administrator(AdministratorV1 {
                 enabled: administrator.enabled,
                 role: match administrator.role {
@@ -187,7 +188,7 @@ impl From<&Spec> for SpecV1 {
                 secret_hash: token.secret_hash,
                 expires_at: token.expires_at.map(|at| at.0),
             }),
-            Spec::Service(service) => Self::Service(service.into()),
+            Spec::Service(service) => Self::Service(Box::new(service.into())),
             Spec::HostKey(key) => Self::HostKey(HostKeyV1 {
                 algorithm: key.algorithm.clone(),
                 public: key.public.clone(),
@@ -215,7 +216,7 @@ impl TryFrom<SpecV1> for Spec {
     type Error = String;
     fn try_from(stored: SpecV1) -> Result<Self, String> {
         Ok(match stored {
-            SpecV1::Account(account) => Self::Account(account.try_into()?),
+            SpecV1::Account(account) => Self::Account((*account).try_into()?),
             SpecV1::Administrator(administrator) => Self::Administrator(Administrator {
                 enabled: administrator.enabled,
                 role: match administrator.role {
@@ -230,7 +231,7 @@ impl TryFrom<SpecV1> for Spec {
                 secret_hash: token.secret_hash,
                 expires_at: token.expires_at.map(UnixMillis),
             }),
-            SpecV1::Service(service) => Self::Service(service.try_into()?),
+            SpecV1::Service(service) => Self::Service((*service).try_into()?),
             SpecV1::HostKey(key) => Self::HostKey(HostKey {
                 algorithm: key.algorithm,
                 public: key.public,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restrictions::RestrictionsV1;
 use super::service_ftp::{FtpSettingsV1, PassiveAddressV1};
+use super::service_http::HttpSettingsV1;
 use super::tls::TlsSettingsV1;
 use super::{names, networks, show_names, show_networks};
 use crate::catalog::{Service, ServiceKind, ServiceOverride, SshPolicy, SshSettings};
@@ -17,6 +18,8 @@ enum ServiceKindV1 {
     Ftp,
     Ftps,
     FtpsImplicit,
+    Http,
+    Https,
 }
 
 impl From<ServiceKind> for ServiceKindV1 {
@@ -26,6 +29,8 @@ impl From<ServiceKind> for ServiceKindV1 {
             ServiceKind::Ftp => Self::Ftp,
             ServiceKind::Ftps => Self::Ftps,
             ServiceKind::FtpsImplicit => Self::FtpsImplicit,
+            ServiceKind::Http => Self::Http,
+            ServiceKind::Https => Self::Https,
         }
     }
 }
@@ -37,6 +42,8 @@ impl From<ServiceKindV1> for ServiceKind {
             ServiceKindV1::Ftp => Self::Ftp,
             ServiceKindV1::Ftps => Self::Ftps,
             ServiceKindV1::FtpsImplicit => Self::FtpsImplicit,
+            ServiceKindV1::Http => Self::Http,
+            ServiceKindV1::Https => Self::Https,
         }
     }
 }
@@ -67,6 +74,7 @@ pub(super) struct ServiceV1 {
     ssh: SshSettingsV1,
     tls: TlsSettingsV1,
     ftp: FtpSettingsV1,
+    http: HttpSettingsV1,
     nodes: BTreeMap<String, ServiceOverrideV1>,
 }
 
@@ -137,6 +145,7 @@ impl From<&Service> for ServiceV1 {
             ssh: (&service.ssh).into(),
             tls: (&service.tls).into(),
             ftp: (&service.ftp).into(),
+            http: (&service.http).into(),
             nodes: service.nodes.iter().map(differs).collect(),
         }
     }
@@ -180,6 +189,7 @@ impl TryFrom<ServiceV1> for Service {
             ssh: stored.ssh.into(),
             tls: stored.tls.try_into()?,
             ftp: stored.ftp.try_into()?,
+            http: stored.http.into(),
             nodes: stored.nodes.into_iter().map(differs).collect::<Result<_, _>>()?,
         })
     }

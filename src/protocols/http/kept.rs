@@ -1,0 +1,143 @@
+//! Sessions between requests: who shows the same proof from the same address goes on with the session that the first
+//! request began, until nothing was asked in it for a while or it was closed.
+//!
+//! Proofs are judged by `sign_in`; revocation closes the session itself, and is seen here at the next request.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::hmac;
+use tokio::time::Instant;
+
+use super::limits::KEPT_IDLE;
+use crate::events::{Event, Journal};
+use crate::session::{Registered, Session};
+
+/// A session that is recorded as ended when its last request is done and nobody keeps it.
+pub struct Live {
+    registered: Registered,
+    journal: Journal,
+}
+
+impl Live {
+    pub(super) fn new(registered: Registered, journal: Journal) -> Self {
+        Self { registered, journal }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Arc<Session> {
+        self.registered.session()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let session = self.session();
+        let reason = match session.check() {
+            Err(reason) => reason.to_string(),
+            Ok(()) => "nothing was asked any more".to_owned(),
+        };
+        self.journal.record(Event::SessionEnded {
+            account: session.account().clone(),
+            peer: session.peer,
+            protocol: session.protocol,
+            session: session.id,
+            reason,
+            bytes_in: session.bytes_in.load(Ordering::Relaxed),
+            bytes_out: session.bytes_out.load(Ordering::Relaxed),
+        });
+    }
+}
+
+/// What a proof and an address come to; nobody learns the proof from it.
+pub type Mark = [u8; 32];
+
+struct Entry {
+    live: Arc<Live>,
+    used_at: Instant,
+}
+
+/// The sessions of one service that requests go on with. As many as the service may have: each is registered.
+pub struct Kept {
+    key: hmac::Key,
+    all: Mutex<HashMap<Mark, Entry>>,
+}
+
+impl Kept {
+    /// With none; `None`: the random generator failed.
+    pub fn new() -> Option<Self> {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).ok()?;
+        Some(Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            all: Mutex::default(),
+        })
+    }
+
+    /// The mark of what was shown, from where.
+    pub fn mark(&self, peer: SocketAddr, shown: &[&[u8]]) -> Mark {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(peer.ip().to_string().as_bytes());
+        for part in shown {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        let mut mark = Mark::default();
+        mark.copy_from_slice(context.sign().as_ref());
+        mark
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Mark, Entry>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session to go on with; `None`: there is none, or it was closed.
+    pub fn find(&self, mark: &Mark) -> Option<Arc<Live>> {
+        let mut all = self.lock();
+        let entry = all.get_mut(mark)?;
+        if entry.live.session().check().is_err() {
+            let closed = all.remove(mark);
+            drop(all);
+            drop(closed);
+            return None;
+        }
+        entry.used_at = Instant::now();
+        Some(entry.live.clone())
+    }
+
+    /// Keeps a session; where another request of the same proof was faster, that one's is given instead.
+    pub fn keep(&self, mark: Mark, live: Live) -> Arc<Live> {
+        if let Some(faster) = self.find(&mark) {
+            return faster;
+        }
+        let live = Arc::new(live);
+        let entry = Entry {
+            live: live.clone(),
+            used_at: Instant::now(),
+        };
+        let former = self.lock().insert(mark, entry);
+        drop(former);
+        live
+    }
+
+    /// Forgets those in which nothing was asked for [`KEPT_IDLE`], and those that were closed. Requests that run keep
+    /// theirs until they are done.
+    pub fn sweep(&self, now: Instant) {
+        let mut ended = Vec::new();
+        self.lock().retain(|_, entry| {
+            let busy = Arc::strong_count(&entry.live) > 1;
+            if busy {
+                entry.used_at = now;
+            }
+            let stays = entry.live.session().check().is_ok() && entry.used_at + KEPT_IDLE > now;
+            if !stays {
+                ended.push(entry.live.clone());
+            }
+            stays
+        });
+        // Their ends are written down outside of the lock.
+        drop(ended);
+    }
+}

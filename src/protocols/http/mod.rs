@@ -1,0 +1,121 @@
+//! HTTP and HTTPS: one service with several faces over the same files.
+//!
+//! `connection` carries, `target` and `conditions` read a request, `sign_in` says who asks, `files` is the file API.
+//! Accepting connections and TLS are left to `listener`, proofs to `auth`, files to `vfs`.
+
+mod answer;
+mod conditions;
+mod connection;
+mod files;
+mod gauge;
+mod kept;
+pub mod limits;
+mod sign_in;
+pub mod status;
+mod target;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::auth::Authenticator;
+use crate::catalog::{Object, Service, ServiceKind, ViewSource};
+use crate::clock::Clock;
+use crate::events::Journal;
+use crate::ids::Name;
+use crate::listener::{Accepted, PermitLimits, Security, Serve, Serving, Terms, TlsSource};
+use crate::session::Registry;
+use crate::vfs::Vfs;
+
+use kept::Kept;
+
+/// What an HTTP service needs from the node.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// This node's name.
+    pub node: String,
+    /// The latest view.
+    pub views: ViewSource,
+    /// Where sessions are kept.
+    pub registry: Arc<Registry>,
+    /// The files.
+    pub vfs: Vfs,
+    /// Where events go.
+    pub journal: Journal,
+    /// Now.
+    pub clock: Clock,
+    /// Who verifies proofs; one for all services.
+    pub authenticator: Authenticator,
+}
+
+/// One service of the kinds `http` and `https`.
+pub struct HttpService {
+    name: Name,
+    node: Dependencies,
+    tls: TlsSource,
+    kept: Arc<Kept>,
+}
+
+impl HttpService {
+    /// The service `name` of the catalog; its settings are read from the view at each accept. Must be called on a
+    /// runtime.
+    ///
+    /// # Errors
+    /// The random generator failed.
+    pub fn new(name: Name, node: Dependencies, tls: TlsSource) -> Result<Arc<Self>, String> {
+        let kept = Kept::new().ok_or("the random generator failed")?;
+        let kept = Arc::new(kept);
+        tokio::spawn(sweep(Arc::downgrade(&kept)));
+        Ok(Arc::new(Self { name, node, tls, kept }))
+    }
+
+    /// The settings now; `None` once the service was removed.
+    fn settings(&self) -> Option<Arc<Object<Service>>> {
+        (self.node.views)().services.get(&self.name).cloned()
+    }
+}
+
+/// Ends sessions in which nothing is asked, until the service is gone.
+async fn sweep(kept: std::sync::Weak<Kept>) {
+    loop {
+        tokio::time::sleep(limits::KEPT_LOOK_EVERY).await;
+        let Some(kept) = kept.upgrade() else { return };
+        kept.sweep(Instant::now());
+    }
+}
+
+impl Serve for HttpService {
+    fn terms(&self) -> Result<Terms, String> {
+        let settings = self.settings().ok_or("the service was removed")?;
+        let settings = &settings.spec;
+        Ok(Terms {
+            unauthenticated: PermitLimits {
+                all: settings.unauthenticated_max,
+                per_address: settings.unauthenticated_per_address_max,
+            },
+            connections_per_address_max: settings.connections_per_address_max,
+            proxy_networks: settings.proxy_networks_on(&self.node.node).to_vec(),
+            sources: settings.sources.clone(),
+        })
+    }
+
+    fn security(&self) -> Result<Security, String> {
+        let settings = self.settings().ok_or("the service was removed")?;
+        if settings.spec.kind == ServiceKind::Https {
+            return (self.tls)().map(Security::Tls);
+        }
+        Ok(Security::Plain)
+    }
+
+    fn serve(self: Arc<Self>, accepted: Accepted) -> Serving {
+        Box::pin(async move {
+            if let Some(settings) = self.settings() {
+                connection::serve(self, settings, accepted).await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
