@@ -1,5 +1,5 @@
-//! The golden access matrix (`tests/matrix/access.json`), run over SFTP, SCP and FTP with real processes; and the folder
-//! that is shared by two groups, changed while its members are signed in.
+//! The golden access matrix (`tests/matrix/access.json`), run over SFTP, SCP, FTP and FTPS with real processes; and the
+//! folder that is shared by two groups, changed while its members are signed in.
 //!
 //! The unit test of `access` holds the same table against the decision itself.
 
@@ -128,14 +128,16 @@ fn sftp_and_scp_keep_the_access_matrix() {
 }
 
 #[test]
-fn ftp_keeps_the_access_matrix() {
+fn ftp_and_ftps_keep_the_access_matrix() {
     let shared = shared();
-    let service = Service::create_as(&shared, "ftp", &json!({}));
     let operations: Vec<_> = OPERATIONS.into_iter().filter(|(name, _)| *name != "links").collect();
-    keeps_the_matrix(&shared, &operations, |account, at| {
-        let login = service.login(account, at).by_password();
-        login.talk("ftp_matrix.py", json!({}))
-    });
+    for kind in ["ftp", "ftps"] {
+        let service = Service::create_ftp(&shared, kind, &json!({}));
+        keeps_the_matrix(&shared, &operations, |account, at| {
+            let login = service.login(account, at).by_password();
+            login.talk("ftp_matrix.py", json!({"over": kind}))
+        });
+    }
 }
 
 fn keeps_the_matrix(shared: &Cluster, operations: &[(&str, Before)], begin: impl Fn(&Account, usize) -> Talk) {

@@ -16,6 +16,7 @@ mod bootstrap;
 mod certificates;
 mod clients;
 mod command_line;
+mod conformance;
 mod crowds;
 mod demo;
 mod disk;

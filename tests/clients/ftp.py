@@ -8,41 +8,9 @@ import hashlib
 import io
 import json
 import random
-import socket
-import ssl
 import sys
 
-
-class Reusing(ftplib.FTP_TLS):
-    """Data connections resume the control connection's session."""
-
-    def ntransfercmd(self, cmd, rest=None):
-        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
-        if self._prot_p:
-            conn = self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
-        return conn, size
-
-
-class Implicit(Reusing):
-    """TLS from the first byte."""
-
-    def connect(self, host="", port=0, timeout=-999, source_address=None):
-        self.host, self.port = host, port
-        plain = socket.create_connection((host, port), 30)
-        self.af = plain.family
-        self.sock = self.context.wrap_socket(plain, server_hostname=host)
-        self.file = self.sock.makefile("r", encoding=self.encoding)
-        self.welcome = self.getresp()
-        return self.welcome
-
-
-def client(kind):
-    if kind == "ftp":
-        return ftplib.FTP(timeout=30)
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return (Implicit if kind == "ftps-implicit" else Reusing)(context=context, timeout=30)
+from ftp_client import signed_in
 
 
 def check(ftp, folder):
@@ -95,11 +63,7 @@ def check(ftp, folder):
 
 def main():
     host, port, user, password, kind, folder = sys.argv[1:7]
-    ftp = client(kind)
-    ftp.connect(host, int(port))
-    ftp.login(user, password)
-    if kind != "ftp":
-        ftp.prot_p()
+    ftp = signed_in(kind, host, int(port), user, password)
     check(ftp, folder)
     ftp.set_pasv(False)
     out = io.BytesIO(b"active")
@@ -108,6 +72,8 @@ def main():
     ftp.retrbinary("RETR active", back.write)
     assert back.getvalue() == b"active"
     ftp.delete("active")
+    if kind != "ftp":
+        assert len(ftp.resumed) > 10 and all(ftp.resumed), "TLS sessions of data connections: %s" % ftp.resumed
     ftp.quit()
     print(json.dumps({"ok": True}))
 

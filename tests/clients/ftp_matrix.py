@@ -1,5 +1,6 @@
 """As matrix.py, over FTP: signs in, reports {"started"}; then for each line `OPERATION PATH` on stdin tries what the
 right of this name allows, and reports {"did"} with {"denied"}: true, false, or the text of an error that is no denial.
+Argument: over, the kind of the service.
 """
 
 import ftplib
@@ -7,10 +8,10 @@ import io
 import sys
 
 from client import ARGS, report
+from ftp_client import signed_in
 
-client = ftplib.FTP(timeout=20, source_address=(ARGS["from"], 0))
-client.connect(ARGS["host"], ARGS["port"])
-client.login(ARGS["account"], ARGS["password"])
+login = [ARGS[name] for name in ("over", "host", "port", "account", "password")]
+client = signed_in(*login, source_address=(ARGS["from"], 0))
 report(started=True)
 
 

@@ -12,6 +12,8 @@ pub const STOP: Duration = Duration::from_secs(20);
 pub const CLIENT: Duration = Duration::from_secs(120);
 /// One line of a client that reports as it goes comes within this time.
 pub const LINE: Duration = Duration::from_secs(30);
+/// A server of somebody else's is built within this time; `tests/run` has built it before.
+pub const BUILD: Duration = Duration::from_secs(1_200);
 /// One answer of the admin API comes within this time.
 pub const ANSWER: Duration = Duration::from_secs(30);
 /// A change is enforced on every node within this time. The product promises 250 ms on a quiet machine; this is a

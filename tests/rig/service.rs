@@ -10,6 +10,9 @@ use super::{Account, Answer, Cluster, Login, cluster};
 
 static NEXT_PORT: AtomicU16 = AtomicU16::new(cluster::SFTP_PORT + 300);
 
+/// The certificate of FTP services that tests share.
+const CERTIFICATE: &str = "ftp-test";
+
 /// A service that one test made; it goes with the value.
 pub struct Service<'a> {
     cluster: &'a Cluster,
@@ -49,6 +52,23 @@ impl<'a> Service<'a> {
         };
         service.change(fields);
         service
+    }
+
+    /// A service of one of FTP's kinds with these fields; where there is TLS, with a certificate of the catalog that
+    /// tests share.
+    #[track_caller]
+    pub fn create_ftp(cluster: &'a Cluster, kind: &str, fields: &Value) -> Self {
+        let mut fields = fields.clone();
+        if kind != "ftp" {
+            let path = format!("/api/v1/certificate/{CERTIFICATE}");
+            if cluster.api(0).get(&path).status != 200 {
+                let spec = json!({"self_signed": {"names": ["ftp.example.org"], "days": 30}});
+                let path = format!("{path}?wait=enforced&timeout=10s");
+                cluster.api(0).put(&path, &spec).enforced();
+            }
+            fields["tls"] = json!({"certificates": [CERTIFICATE]});
+        }
+        Self::create_as(cluster, kind, &fields)
     }
 
     fn path(&self) -> String {
