@@ -2,6 +2,7 @@
 
 import datetime
 import ftplib
+import ssl
 
 from client import ARGS
 from conformance import Refused, long_entry, serve
@@ -32,9 +33,21 @@ class Ftp:
     def __init__(self):
         self.ftp = connected()
 
-    def send(self, verb, path, source, **options):
-        with open(source, "rb") as file:
-            self.ftp.storbinary("%s %s" % (verb, path), file, **options)
+    def send(self, verb, path, source, rest=None):
+        self.ftp.voidcmd("TYPE I")
+        trouble = None
+        with open(source, "rb") as file, self.ftp.transfercmd("%s %s" % (verb, path), rest) as conn:
+            try:
+                while piece := file.read(1 << 16):
+                    conn.sendall(piece)
+                if isinstance(conn, ssl.SSLSocket):
+                    conn.unwrap()
+            except OSError as error:
+                # Perhaps the server has refused it meanwhile, and says why.
+                trouble = error
+        self.ftp.voidresp()
+        if trouble:
+            raise trouble
         return DONE
 
     def put(self, path, source):

@@ -264,7 +264,7 @@ fn same(told: &Told, expected: &Answer) -> Result<(), String> {
 #[test]
 fn an_independent_ftp_server_keeps_the_table_too_but_for_differences_that_are_explained() {
     let server = Independent::start();
-    for over in ["ftp"] {
+    for over in ["ftp", "ftps"] {
         let mut driver = Driver::start(Protocol::Ftp, over, &[server.login()]);
         let rows = rows();
         let is_asked = |row: &Row| row.left_out(Protocol::Ftp).is_none() && row.not_by_others.is_none();
