@@ -38,7 +38,7 @@ pub mod sim;
 mod store;
 mod transport;
 
-pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
+pub use machine::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine, StoredRow};
 pub use node::{
     Cluster, ClusterStatus, InitOptions, JoinOptions, Member, NodeError, NodeId, PeerError, PeerService, Row, RowsAsk,
     Standing, StartOptions,

@@ -35,8 +35,9 @@ pub const SNAPSHOTS_KEPT: usize = 2;
 pub const APPLIED_BAD_KEPT: usize = 2;
 /// How many rows are put into sled in one batch when all are replaced.
 pub const APPLIED_BATCH_ROWS: usize = 1_000;
-/// The size at which a file of the Raft log is closed and the next begun, in bytes.
-pub const LOG_CHUNK_BYTES: usize = 32 * 1024 * 1024;
+/// The size at which a file of the Raft log is closed and the next begun, in bytes. The entries of the newest file are
+/// in memory.
+pub const LOG_CHUNK_BYTES: usize = 8 * 1024 * 1024;
 /// The blocks that each file of the log gets at its beginning: its size, and the entry that goes beyond it.
 pub const LOG_ROOM_BYTES: u64 = (LOG_CHUNK_BYTES + COMMAND_BYTES_MAX + 1024 * 1024) as u64;
 /// The blocks that are kept for the log's next file.

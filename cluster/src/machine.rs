@@ -3,6 +3,7 @@
 //! Durability, ordering, retries, membership and snapshots are left to the other rooms.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// One row of replicated state that an apply wrote or removed.
 ///
@@ -12,9 +13,13 @@ use std::fmt::Debug;
 pub struct Change {
     /// The row's key, unique within the machine.
     pub key: Vec<u8>,
-    /// The new value, or `None` where the row is removed.
-    pub value: Option<Vec<u8>>,
+    /// The new value, or `None` where the row is removed. The crate keeps these very bytes: a machine that keeps them
+    /// too takes no further room for them.
+    pub value: Option<Arc<[u8]>>,
 }
+
+/// The key and the value of a row that is stored.
+pub type StoredRow<'a> = (&'a [u8], &'a Arc<[u8]>);
 
 /// What the machine may know about the moment of an apply; the same on every node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +91,9 @@ pub trait StateMachine: Send + 'static {
     }
 
     /// Builds the machine from its rows, in key order: at start, and when a snapshot is installed. No rows: new. Of a
-    /// row that is [kept on disk](Self::kept_on_disk) only the key is given, with an empty value.
-    fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError>
+    /// row that is [kept on disk](Self::kept_on_disk) only the key is given, with an empty value. Values may be kept:
+    /// the crate shares them.
+    fn restore(rows: &mut dyn Iterator<Item = StoredRow<'_>>) -> Result<Self, RestoreError>
     where
         Self: Sized;
     /// Applies one committed command.

@@ -62,7 +62,7 @@ fn view(objects: &Value) -> Arc<View> {
 }
 
 fn access(view: &Arc<View>, account: &str) -> Access {
-    Access::of(view.clone(), view.account(account).unwrap().clone())
+    Access::of(view.clone(), view.account(account).unwrap())
 }
 
 /// The golden table that every protocol's test runs, held against the decision itself.
@@ -279,7 +279,7 @@ fn a_decision_stays_cheap() {
     let at = path("/shared/deep/a");
     let begun = std::time::Instant::now();
     for _ in 0..10_000 {
-        assert_eq!(decide(&view, account, Operation::Read, &at), Decision::Allow);
+        assert_eq!(decide(&view, &account, Operation::Read, &at), Decision::Allow);
     }
     let each = begun.elapsed() / 10_000;
     eprintln!("a decision with three groups takes {each:?}");

@@ -88,10 +88,14 @@ pub struct Page {
 }
 
 impl Selection {
+    /// Whether an object `name` may belong on the page.
+    pub fn names(&self, name: &str) -> bool {
+        self.name.as_ref().is_none_or(|pattern| pattern.matches(name))
+    }
+
     /// Whether the object `name` belongs on the page.
     pub fn takes<T>(&self, name: &str, object: &T, known: &[Filter<T>]) -> bool {
-        let named = self.name.as_ref().is_none_or(|pattern| pattern.matches(name));
-        named
+        self.names(name)
             && self.filters.iter().all(|(asked, value)| {
                 known
                     .iter()

@@ -99,7 +99,7 @@ impl FakeCluster {
         let mut rows = self.rows.lock().unwrap();
         for change in changes {
             match change.value {
-                Some(value) => rows.insert(change.key, value),
+                Some(value) => rows.insert(change.key, value.to_vec()),
                 None => rows.remove(&change.key),
             };
         }

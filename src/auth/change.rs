@@ -116,11 +116,11 @@ impl Authenticator {
         let account = view
             .account(principal.account.as_str())
             .ok_or_else(|| unavailable("the account was deleted meanwhile"))?;
-        if Some(&principal.credential) != present_credential(account).as_ref() {
+        if Some(&principal.credential) != present_credential(&account).as_ref() {
             return Err(unavailable("the password was changed meanwhile"));
         }
         let kept = &view.settings().passwords;
-        self.check_new(account, kept, &new, from).await?;
+        self.check_new(&account, kept, &new, from).await?;
         // Comparing and hashing take a while: what was proven before may have been taken away meanwhile.
         self.may_change(&principal, &also).map_err(NotChanged::Refused)?;
         let bytes = Zeroizing::new(new.as_bytes().to_vec());

@@ -25,7 +25,7 @@ impl ChangeOwnPassword for Catalog {
             }
             let shared = self.view.upgrade().unwrap();
             let mut view = View::clone(&shared.lock().unwrap());
-            let mut object = Object::clone(view.accounts.get(&change.account).unwrap());
+            let mut object = Object::clone(&view.accounts.get(&change.account).unwrap());
             object.spec = change.spec;
             object.revision += 1;
             view.accounts.insert(change.account, Arc::new(object));

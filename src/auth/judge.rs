@@ -50,7 +50,7 @@ pub fn judge_among(
         .and_then(|()| scene.credential_holds(&account.name, &account.spec, credential))
         .and_then(|()| enough(account.spec.proofs, credential))
         // A session is itself a use: what counts is whether the account was forgotten before it began.
-        .and_then(|()| in_use(view, account, session.started_at))
+        .and_then(|()| in_use(view, &account, session.started_at))
         .map_err(revoked)?;
     if let Some(kept) = bans.session(session, now) {
         return Err(revoked(kept.to_string()));
@@ -58,7 +58,7 @@ pub fn judge_among(
     let Some(service) = view.services.get(&session.service) else {
         return Err(CloseReason::ServiceOff);
     };
-    admitted(view, &service.spec, account, from, now).map_err(revoked)?;
+    admitted(view, &service.spec, &account, from, now).map_err(revoked)?;
     if !service.spec.is_enabled_on(node) {
         return Err(CloseReason::ServiceOff);
     }

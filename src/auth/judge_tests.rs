@@ -67,7 +67,7 @@ fn check(now: UnixMillis, change: impl FnOnce(&mut View), word: Option<&str>) {
 }
 
 fn account(view: &mut View, change: impl FnOnce(&mut Account)) {
-    let mut object = Object::clone(view.accounts.get(&name("alice")).unwrap());
+    let mut object = Object::clone(&view.accounts.get(&name("alice")).unwrap());
     change(&mut object.spec);
     view.accounts.insert(name("alice"), Arc::new(object));
 }

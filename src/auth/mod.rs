@@ -241,7 +241,7 @@ impl Authenticator {
         }
         let now = inner.clock.now();
         self.fresh()?;
-        judge::may_sign_in(&view, account, from, now).map_err(Refused::because)?;
+        judge::may_sign_in(&view, &account, from, now).map_err(Refused::because)?;
         if account.spec.proofs == Proofs::Key {
             return Err(Refused::because(
                 "the account signs in by key, passwords are not looked at",
@@ -254,7 +254,7 @@ impl Authenticator {
                 hash_digest: password::digest(&hash),
             },
         };
-        Ok(match rules::must_change(&view, account, now) {
+        Ok(match rules::must_change(&view, &account, now) {
             None => Proven::SignedIn(principal),
             Some(reason) => Proven::MustChange { principal, reason },
         })

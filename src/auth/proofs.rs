@@ -96,7 +96,7 @@ impl Authenticator {
             Some(before) => Credential::Both(Box::new((before.credential.clone(), new.credential))),
         };
         self.fresh()?;
-        judge::may_sign_in(&view, account, from, scene.now).map_err(Refused::because)?;
+        judge::may_sign_in(&view, &account, from, scene.now).map_err(Refused::because)?;
         scene
             .credential_holds(&account.name, &account.spec, &credential)
             .map_err(Refused::because)?;
@@ -155,7 +155,7 @@ pub(super) fn admitted(scene: &Scene<'_>, claimed: &str, credential: Credential)
     scene
         .credential_holds(&account.name, &account.spec, &credential)
         .map_err(Refused::because)?;
-    judge::may_sign_in(scene.view, account, scene.from, scene.now).map_err(Refused::because)?;
+    judge::may_sign_in(scene.view, &account, scene.from, scene.now).map_err(Refused::because)?;
     Ok(Principal {
         account: account.name.clone(),
         credential,

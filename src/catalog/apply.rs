@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use argosy_cluster::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
+use argosy_cluster::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine, StoredRow};
 
 use super::account::Account;
 use super::administrator::Role;
-use super::coherence::coherent;
+use super::coherence::{Put, Touched, coherent};
 use super::command::{Actor, Command, Expected, Outcome, Refusal, Transaction, role_needed};
 use super::history::{self, Record};
 use super::limits;
 use super::stored;
-use super::view::{Kind, Object, ObjectKey, Shelf, Spec, View};
+use super::view::{Kind, Object, ObjectKey, Spec, View};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
 
@@ -54,9 +54,8 @@ impl StateMachine for Catalog {
         key.starts_with(history::ROW_PREFIX)
     }
 
-    fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
+    fn restore(rows: &mut dyn Iterator<Item = StoredRow<'_>>) -> Result<Self, RestoreError> {
         let mut catalog = Self::default();
-        let mut names = BTreeSet::new();
         for (key, value) in rows {
             if let Some((revision, _)) = history::parse_row_key(key) {
                 *catalog.history.entry(revision).or_default() += 1;
@@ -67,38 +66,33 @@ impl StateMachine for Catalog {
                 continue;
             }
             let key = stored::parse_row_key(key)?;
-            let mut object = stored::decode_row(value)?;
+            let object = stored::decode_row(value)?;
             if object.spec.kind() != key.kind || object.name != key.name {
                 return Err(CodecError {
                     what: "object row",
                     reason: format!("the row of {key} holds another object"),
                 });
             }
-            if let Spec::Account(account) = &mut object.spec {
-                each_name(account, |_, name| match names.get(name) {
-                    Some(known) => *name = Name::clone(known),
-                    None => drop(names.insert(name.clone())),
-                });
-            }
-            catalog.view.put(object);
+            catalog.view.put(object, value);
         }
         Ok(catalog)
     }
 
     fn apply(&mut self, context: ApplyContext, command: &Command) -> Applied<Outcome> {
+        let refused = |refusal| Applied {
+            outcome: Outcome::Refused(refusal),
+            changes: Vec::new(),
+        };
         let refusal = self
             .authorize(command)
             .err()
             .or_else(|| self.expectations(command).err());
         if let Some(refusal) = refusal {
-            return Applied {
-                outcome: Outcome::Refused(refusal),
-                changes: Vec::new(),
-            };
+            return refused(refusal);
         }
         // Cheap: the shelves share their structure. Nothing of a refused change is ever seen.
         let mut next = self.view.clone();
-        let mut touched: BTreeMap<ObjectKey, Option<Vec<u8>>> = BTreeMap::new();
+        let mut touched = Touched::new();
         for key in &command.transaction.deletes {
             if next.remove(key) {
                 touched.insert(key.clone(), None);
@@ -116,29 +110,16 @@ impl StateMachine for Catalog {
                 kind: spec.kind(),
                 name: name.clone(),
             };
-            touched.insert(key, Some(stored::encode_row(&object)));
-            next.put(object);
+            let row: Arc<[u8]> = stored::encode_row(&object).into();
+            next.put(object.clone(), &row);
+            touched.insert(key, Some(Put { object, row }));
         }
         if let Err(refusal) = coherent(&next, &touched) {
-            return Applied {
-                outcome: Outcome::Refused(refusal),
-                changes: Vec::new(),
-            };
+            return refused(refusal);
         }
         let before = std::mem::replace(&mut self.view, next);
-        let mut changes = self.remember(context.revision, command, &before, touched.keys());
-        for key in touched.keys().filter(|key| key.kind == Kind::Account) {
-            if self.view.accounts.get(&key.name).is_none() && self.view.seen.remove(&key.name).is_some() {
-                changes.push(Change {
-                    key: stored::seen_key(&key.name),
-                    value: None,
-                });
-            }
-        }
-        changes.extend(touched.into_iter().map(|(key, value)| Change {
-            key: stored::row_key(&key),
-            value,
-        }));
+        let mut changes = self.forget_days(&touched);
+        changes.extend(self.remember(context.revision, command, &before, touched));
         changes.extend(self.see(&command.transaction.seen));
         Applied {
             outcome: Outcome::Applied,
@@ -212,34 +193,33 @@ impl Catalog {
         copy.apply(context, command).outcome
     }
 
-    /// The history rows of a change, and the removal of those that are one too many.
-    fn remember<'a>(
-        &mut self,
-        revision: u64,
-        command: &Command,
-        before: &View,
-        touched: impl Iterator<Item = &'a ObjectKey>,
-    ) -> Vec<Change> {
-        let mut changes: Vec<_> = (0..)
-            .zip(touched)
-            .map(|(index, key)| {
-                let record = Record {
-                    revision,
-                    actor: command.actor.to_string(),
-                    from: command.from,
-                    at: command.at,
-                    key: key.clone(),
-                    before: before.object(key),
-                    after: self.view.object(key),
-                };
-                Change {
-                    key: history::row_key(revision, index),
-                    value: Some(stored::encode_record(&record)),
-                }
-            })
-            .collect();
-        if !changes.is_empty() {
-            self.history.insert(revision, changes.len() as u32);
+    /// The rows of a change and of its history, and the removal of those of the history that are one too many.
+    fn remember(&mut self, revision: u64, command: &Command, before: &View, touched: Touched) -> Vec<Change> {
+        let rows = u32::try_from(touched.len()).unwrap_or(u32::MAX);
+        let mut changes = Vec::with_capacity(2 * touched.len());
+        for (index, (key, put)) in (0..rows).zip(touched) {
+            let (after, row) = put.map(|put| (put.object, put.row)).unzip();
+            let row_key = stored::row_key(&key);
+            let record = Record {
+                revision,
+                actor: command.actor.to_string(),
+                from: command.from,
+                at: command.at,
+                before: before.object(&key),
+                after,
+                key,
+            };
+            changes.push(Change {
+                key: history::row_key(revision, index),
+                value: Some(stored::encode_record(&record).into()),
+            });
+            changes.push(Change {
+                key: row_key,
+                value: row,
+            });
+        }
+        if rows > 0 {
+            self.history.insert(revision, rows);
         }
         while self.history.len() > limits::HISTORY_REVISIONS_MAX {
             let Some((oldest, rows)) = self.history.pop_first() else {
@@ -253,6 +233,23 @@ impl Catalog {
         changes
     }
 
+    /// Forgets when accounts were used that are gone.
+    fn forget_days(&mut self, touched: &Touched) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (key, _) in touched
+            .iter()
+            .filter(|(key, put)| key.kind == Kind::Account && put.is_none())
+        {
+            if self.view.seen.remove(&key.name).is_some() {
+                changes.push(Change {
+                    key: stored::seen_key(&key.name),
+                    value: None,
+                });
+            }
+        }
+        changes
+    }
+
     /// Takes in who was used on which day.
     fn see(&mut self, seen: &[(Name, u32)]) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -262,7 +259,7 @@ impl Catalog {
                 self.view.seen.insert(account.clone(), *day);
                 changes.push(Change {
                     key: stored::seen_key(account),
-                    value: Some(stored::encode_day(*day)),
+                    value: Some(stored::encode_day(*day).into()),
                 });
             }
         }
@@ -365,32 +362,9 @@ impl Catalog {
     }
 }
 
-/// Each name of what an account refers to.
-fn each_name(account: &mut Account, mut each: impl FnMut(Kind, &mut Name)) {
-    for mount in account.mounts.iter_mut().chain(&mut account.home) {
-        each(Kind::Storage, &mut mount.storage);
-    }
-    account.groups.iter_mut().for_each(|group| each(Kind::Group, group));
-    account.roles.iter_mut().for_each(|role| each(Kind::Role, role));
-}
-
 impl View {
-    /// Lets the names that an account refers to be the same bytes in memory as those of the objects: there may be very
-    /// many accounts.
-    fn share_names(&self, account: &mut Account) {
-        fn share<T>(shelf: &Shelf<T>, name: &mut Name) {
-            if let Some((known, _)) = shelf.get_key_value(name) {
-                *name = known.clone();
-            }
-        }
-        each_name(account, |kind, name| match kind {
-            Kind::Storage => share(&self.storages, name),
-            Kind::Group => share(&self.groups, name),
-            _ => share(&self.roles, name),
-        });
-    }
-
-    fn put(&mut self, object: Object<Spec>) {
+    /// Takes an object; of an account only its row is kept.
+    fn put(&mut self, object: Object<Spec>, row: &Arc<[u8]>) {
         let Object {
             name,
             spec,
@@ -411,10 +385,7 @@ impl View {
             }};
         }
         match spec {
-            Spec::Account(mut spec) => {
-                self.share_names(&mut spec);
-                shelve!(accounts, spec);
-            }
+            Spec::Account(_) => self.accounts.put(revision, row.clone()),
             Spec::Administrator(spec) => shelve!(administrators, spec),
             Spec::ApiToken(spec) => shelve!(api_tokens, spec),
             Spec::Service(spec) => shelve!(services, spec),
@@ -432,7 +403,7 @@ impl View {
     fn remove(&mut self, key: &ObjectKey) -> bool {
         let name = &key.name;
         match key.kind {
-            Kind::Account => self.accounts.remove(name).is_some(),
+            Kind::Account => self.accounts.remove(name),
             Kind::Administrator => self.administrators.remove(name).is_some(),
             Kind::ApiToken => self.api_tokens.remove(name).is_some(),
             Kind::Service => self.services.remove(name).is_some(),

@@ -52,7 +52,7 @@ fn owner() -> Spec {
 struct Case {
     catalog: Catalog,
     revision: u64,
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    rows: BTreeMap<Vec<u8>, Arc<[u8]>>,
 }
 
 impl Case {
@@ -264,7 +264,7 @@ fn the_rows_rebuild_the_same_catalog() {
     case.root(put("alice", account("files")));
     case.root(put("bob", account("files")));
     case.root(delete(Kind::Account, "bob"));
-    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], &value[..]));
+    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], value));
     let rebuilt = Catalog::restore(&mut rows).unwrap();
     assert_eq!(rebuilt.view, case.catalog.view);
 }
@@ -398,7 +398,7 @@ fn every_change_leaves_a_history_row_and_the_oldest_goes_when_there_are_too_many
     let rows = case.rows.keys().filter(|key| history::parse_row_key(key).is_some());
     assert_eq!(rows.count(), limits::HISTORY_REVISIONS_MAX);
     assert!(!case.rows.contains_key(&history::row_key(at, 0)));
-    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], &value[..]));
+    let mut rows = case.rows.iter().map(|(key, value)| (&key[..], value));
     let again = Catalog::restore(&mut rows).unwrap();
     assert_eq!(
         (&again.view, &again.history),

@@ -3,6 +3,7 @@
 //! What must hold within one object was judged at the border.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::administrator::Role;
 use super::command::Refusal;
@@ -10,26 +11,26 @@ use super::inherit;
 use super::limits::{BANS_MAX, INHERITED_MAX};
 use super::service_tls;
 use super::settings::SETTINGS_NAME;
-use super::view::{Kind, ObjectKey, Shelf, View};
-use super::{Account, Mount};
+use super::view::{Kind, Object, ObjectKey, Shelf, Spec, View};
+use super::{AccessRole, Account, ApiToken, Group, Mount, Service};
 use crate::ids::Name;
 
+/// What a change puts.
+pub(super) struct Put {
+    /// The object.
+    pub object: Object<Spec>,
+    /// The row in which it is stored.
+    pub row: Arc<[u8]>,
+}
+
+/// What a change puts, and what it removes.
+pub(super) type Touched = BTreeMap<ObjectKey, Option<Put>>;
+
 /// What must hold between objects, whatever was changed.
-pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>>>) -> Result<(), Refusal> {
-    for (key, value) in touched {
-        match value {
-            Some(_) => {
-                let mut missing = None;
-                references(next, key, |kind, name| {
-                    if missing.is_none() && !next.contains(kind, name) {
-                        let name = name.clone();
-                        missing = Some(ObjectKey { kind, name });
-                    }
-                });
-                if let Some(to) = missing {
-                    return Err(Refusal::Dangling { from: key.clone(), to });
-                }
-            }
+pub(super) fn coherent(next: &View, touched: &Touched) -> Result<(), Refusal> {
+    for (key, put) in touched {
+        match put {
+            Some(put) => refers_to_what_is_there(next, key, &put.object.spec)?,
             None => {
                 if let Some(by) = referrer(next, key) {
                     return Err(Refusal::InUse { key: key.clone(), by });
@@ -37,9 +38,11 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
             }
         }
     }
-    for (key, _) in touched.iter().filter(|(key, _)| key.kind == Kind::Account) {
-        let account = next.accounts.get(&key.name);
-        if account.is_some_and(|account| !inherit::is_bounded(next, &account.spec)) {
+    for (key, put) in touched {
+        if let Some(Put { object, .. }) = put
+            && let Spec::Account(account) = &object.spec
+            && !inherit::is_bounded(next, account)
+        {
             let reason = format!("{key} would inherit from more than {INHERITED_MAX} groups or roles; name fewer");
             return Err(Refusal::Invalid { reason });
         }
@@ -83,109 +86,111 @@ pub(super) fn coherent(next: &View, touched: &BTreeMap<ObjectKey, Option<Vec<u8>
     Ok(())
 }
 
-/// What an object refers to: kind and name of each.
-fn references<'a>(view: &'a View, key: &ObjectKey, mut each: impl FnMut(Kind, &'a Name)) {
-    fn all<'a>(kind: Kind, names: &'a [Name], each: &mut impl FnMut(Kind, &'a Name)) {
-        names.iter().for_each(|name| each(kind, name));
-    }
-    fn mounts<'a>(mounts: &'a [Mount], each: &mut impl FnMut(Kind, &'a Name)) {
-        mounts.iter().for_each(|mount| each(Kind::Storage, &mount.storage));
-    }
-    match key.kind {
-        Kind::Account => {
-            if let Some(account) = view.accounts.get(&key.name) {
-                of_account(&account.spec, &mut each);
-            }
+/// Takes kind and name of each object that is referred to.
+type Each<'e> = &'e mut dyn FnMut(Kind, &Name);
+
+fn refers_to_what_is_there(next: &View, key: &ObjectKey, spec: &Spec) -> Result<(), Refusal> {
+    let mut missing = None;
+    references(spec, &mut |kind, name| {
+        if missing.is_none() && !next.contains(kind, name) {
+            let name = name.clone();
+            missing = Some(ObjectKey { kind, name });
         }
-        Kind::Group => {
-            if let Some(group) = view.groups.get(&key.name) {
-                mounts(&group.spec.mounts, &mut each);
-                all(Kind::Group, &group.spec.groups, &mut each);
-                all(Kind::Role, &group.spec.roles, &mut each);
-            }
-        }
-        Kind::Role => {
-            if let Some(role) = view.roles.get(&key.name) {
-                all(Kind::Role, &role.spec.roles, &mut each);
-            }
-        }
-        Kind::ApiToken => {
-            if let Some(token) = view.api_tokens.get(&key.name) {
-                each(Kind::Administrator, &token.spec.administrator);
-            }
-        }
-        // The accounts that a service names are no references: deleting an account must not wait for them.
-        Kind::Service => {
-            if let Some(service) = view.services.get(&key.name) {
-                all(Kind::HostKey, &service.spec.host_keys, &mut each);
-                all(Kind::Group, &service.spec.groups, &mut each);
-                all(Kind::Authority, &service.spec.user_authorities, &mut each);
-                all(Kind::Authority, &service.spec.tls.authorities, &mut each);
-                all(Kind::Certificate, &service.spec.tls.certificates, &mut each);
-            }
-        }
-        Kind::Administrator
-        | Kind::HostKey
-        | Kind::Storage
-        | Kind::Settings
-        | Kind::Authority
-        | Kind::Ban
-        | Kind::Certificate => {}
+    });
+    missing.map_or(Ok(()), |to| Err(Refusal::Dangling { from: key.clone(), to }))
+}
+
+/// What an object refers to.
+fn references(spec: &Spec, each: Each<'_>) {
+    match spec {
+        Spec::Account(account) => of_account(account, each),
+        Spec::Group(group) => of_group(group, each),
+        Spec::Role(role) => of_role(role, each),
+        Spec::ApiToken(token) => of_token(token, each),
+        Spec::Service(service) => of_service(service, each),
+        Spec::Administrator(_)
+        | Spec::HostKey(_)
+        | Spec::Storage(_)
+        | Spec::Settings(_)
+        | Spec::Authority(_)
+        | Spec::Ban(_)
+        | Spec::Certificate(_) => {}
     }
 }
 
-fn of_account<'a>(account: &'a Account, each: &mut impl FnMut(Kind, &'a Name)) {
-    for mount in account.mounts.iter().chain(&account.home) {
-        each(Kind::Storage, &mount.storage);
-    }
-    for group in &account.groups {
-        each(Kind::Group, group);
-    }
-    for role in &account.roles {
-        each(Kind::Role, role);
-    }
+fn all(kind: Kind, names: &[Name], each: Each<'_>) {
+    names.iter().for_each(|name| each(kind, name));
+}
+
+fn mounts<'a>(mounts: impl IntoIterator<Item = &'a Mount>, each: Each<'_>) {
+    mounts.into_iter().for_each(|mount| each(Kind::Storage, &mount.storage));
+}
+
+fn of_account(account: &Account, each: Each<'_>) {
+    mounts(account.mounts.iter().chain(&account.home), each);
+    all(Kind::Group, &account.groups, each);
+    all(Kind::Role, &account.roles, each);
+}
+
+fn of_group(group: &Group, each: Each<'_>) {
+    mounts(&group.mounts, each);
+    all(Kind::Group, &group.groups, each);
+    all(Kind::Role, &group.roles, each);
+}
+
+fn of_role(role: &AccessRole, each: Each<'_>) {
+    all(Kind::Role, &role.roles, each);
+}
+
+fn of_token(token: &ApiToken, each: Each<'_>) {
+    each(Kind::Administrator, &token.administrator);
+}
+
+/// The accounts that a service names are no references: deleting an account must not wait for them.
+fn of_service(service: &Service, each: Each<'_>) {
+    all(Kind::HostKey, &service.host_keys, each);
+    all(Kind::Group, &service.groups, each);
+    all(Kind::Authority, &service.user_authorities, each);
+    all(Kind::Authority, &service.tls.authorities, each);
+    all(Kind::Certificate, &service.tls.certificates, each);
 }
 
 /// An object that refers to `key`, if any.
 fn referrer(view: &View, key: &ObjectKey) -> Option<ObjectKey> {
-    fn by<'a, T: 'a>(kind: Kind, shelf: &'a Shelf<T>) -> impl Iterator<Item = ObjectKey> + 'a {
-        shelf.keys().map(move |name| ObjectKey {
-            kind,
-            name: name.clone(),
-        })
-    }
-    let (groups, roles) = (by(Kind::Group, &view.groups), by(Kind::Role, &view.roles));
-    let services = by(Kind::Service, &view.services);
-    let refers = |candidate: &ObjectKey| {
-        let mut found = false;
-        references(view, candidate, |kind, name| {
-            found |= kind == key.kind && *name == key.name;
-        });
-        found
+    let named_by = |kind: Kind, name: &Name| ObjectKey {
+        kind,
+        name: name.clone(),
     };
-    // There may be very many of them.
+    let group = || first(&view.groups, of_group, key).map(|name| named_by(Kind::Group, name));
+    let role = || first(&view.roles, of_role, key).map(|name| named_by(Kind::Role, name));
+    let service = || first(&view.services, of_service, key).map(|name| named_by(Kind::Service, name));
+    let token = || first(&view.api_tokens, of_token, key).map(|name| named_by(Kind::ApiToken, name));
     let account = || {
-        let mut accounts = view.accounts.values();
-        let by = accounts.find(|account| {
-            let mut found = false;
-            of_account(&account.spec, &mut |kind, name| {
-                found |= kind == key.kind && *name == key.name;
-            });
-            found
-        })?;
-        Some(ObjectKey {
-            kind: Kind::Account,
-            name: by.name.clone(),
-        })
+        let mut naming = view.accounts.naming(&key.name);
+        let by = naming.find(|account| is_named(key, |each| of_account(&account.spec, each)))?;
+        Some(named_by(Kind::Account, &by.name))
     };
     match key.kind {
-        Kind::Storage => groups.into_iter().find(refers).or_else(account),
-        Kind::Group => services.chain(groups).find(refers).or_else(account),
-        Kind::Role => roles.chain(groups).find(refers).or_else(account),
-        Kind::Administrator => by(Kind::ApiToken, &view.api_tokens).find(refers),
-        Kind::HostKey | Kind::Authority | Kind::Certificate => services.into_iter().find(refers),
+        Kind::Storage => group().or_else(account),
+        Kind::Group => service().or_else(group).or_else(account),
+        Kind::Role => role().or_else(group).or_else(account),
+        Kind::Administrator => token(),
+        Kind::HostKey | Kind::Authority | Kind::Certificate => service(),
         Kind::Account | Kind::ApiToken | Kind::Service | Kind::Settings | Kind::Ban => None,
     }
+}
+
+/// The first object of a shelf that refers to `key`.
+fn first<'a, T>(shelf: &'a Shelf<T>, of: fn(&T, Each<'_>), key: &ObjectKey) -> Option<&'a Name> {
+    let found = |object: &&Arc<Object<T>>| is_named(key, |each| of(&object.spec, each));
+    shelf.values().find(found).map(|object| &object.name)
+}
+
+/// Whether `key` is among what is referred to.
+fn is_named(key: &ObjectKey, references: impl FnOnce(Each<'_>)) -> bool {
+    let mut found = false;
+    references(&mut |kind, name| found |= kind == key.kind && *name == key.name);
+    found
 }
 
 /// No group is a member of itself, no role includes itself, however far round; and none inherits without end.
@@ -234,11 +239,8 @@ fn members_bounded(view: &View) -> Result<(), Refusal> {
         return Ok(());
     }
     // Many accounts name the same ones: each combination is judged once.
-    let mut judged: BTreeSet<(&[Name], &[Name])> = BTreeSet::new();
-    for account in view.accounts.values() {
-        let spec = &account.spec;
-        let none = spec.groups.is_empty() && spec.roles.is_empty();
-        if none || !judged.insert((&spec.groups, &spec.roles)) || inherit::is_bounded(view, spec) {
+    for account in view.accounts.one_of_each_membership() {
+        if inherit::is_bounded(view, &account.spec) {
             continue;
         }
         let reason = format!(

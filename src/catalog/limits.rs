@@ -46,5 +46,9 @@ pub const ALGORITHMS_MAX: usize = 50;
 pub const BANS_MAX: usize = 20_000;
 /// Accounts in one report of who was seen.
 pub const SEEN_MAX: usize = 10_000;
+/// Accounts that a node keeps unpacked, of those that were asked for last. It is to hold those of all sessions.
+pub const ACCOUNTS_UNPACKED_MAX: usize = 8_192;
+/// Places in which one of them may be.
+pub const ACCOUNTS_UNPACKED_WAYS: usize = 4;
 /// Revisions that the history keeps.
 pub const HISTORY_REVISIONS_MAX: usize = 10_000;

@@ -4,6 +4,7 @@
 //! permits, to `access`; JSON, to `admin`.
 
 pub mod account;
+pub mod accounts;
 pub mod administrator;
 pub mod api_token;
 pub mod apply;
@@ -34,6 +35,7 @@ pub use account::{
     Account, AuthorizedKey, CertificateRule, Grant, Mount, Operation, Operations, PasswordHash, PasswordState, Proofs,
     Reach,
 };
+pub use accounts::Accounts;
 pub use administrator::{Administrator, Role};
 pub use api_token::ApiToken;
 pub use apply::Catalog;

@@ -1,13 +1,15 @@
 //! The view: an immutable picture of the catalog at a revision, shared by everybody who reads.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 
 use super::{
-    AccessRole, Account, Administrator, ApiToken, Authority, Ban, Certificate, Group, HostKey, Service, Settings,
-    Storage,
+    AccessRole, Account, Accounts, Administrator, ApiToken, Authority, Ban, Certificate, Group, HostKey, Service,
+    Settings, Storage,
 };
 use crate::clock::UnixMillis;
 use crate::ids::Name;
@@ -113,6 +115,27 @@ pub struct Object<T> {
     pub changed_at: UnixMillis,
 }
 
+impl<T> Object<T> {
+    /// The same object with its content in another form.
+    pub fn with<U>(self, form: impl FnOnce(T) -> U) -> Object<U> {
+        let formed: Result<_, std::convert::Infallible> = self.try_with(|spec| Ok(form(spec)));
+        match formed {
+            Ok(object) => object,
+        }
+    }
+
+    /// The same object with its content in another form, where it has one.
+    pub fn try_with<U, E>(self, form: impl FnOnce(T) -> Result<U, E>) -> Result<Object<U>, E> {
+        Ok(Object {
+            name: self.name,
+            spec: form(self.spec)?,
+            revision: self.revision,
+            changed_by: self.changed_by,
+            changed_at: self.changed_at,
+        })
+    }
+}
+
 /// The content of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one variant a kind, named as the kind")]
@@ -158,6 +181,56 @@ impl Spec {
 /// A shelf of one kind.
 pub type Shelf<T> = OrdMap<Name, Arc<Object<T>>>;
 
+/// A name, and the revision of the change where the object is there.
+pub type Changed = (Name, Option<u64>);
+
+/// The objects of one kind, however they are kept.
+pub trait Shelved<T> {
+    /// The object `name`.
+    fn object(&self, name: &Name) -> Option<Arc<Object<T>>>;
+    /// Those after a name, or all, in the order of their names; each name with its object, where the name is wanted.
+    fn behind<'a>(
+        &'a self,
+        after: Option<&Name>,
+        wanted: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a str, Option<Arc<Object<T>>>)>
+    where
+        T: 'a;
+    /// What differs on another one of the same kind; costs what was changed, not what there is.
+    fn changed(&self, next: &Self) -> Vec<Changed>;
+}
+
+impl<T: PartialEq> Shelved<T> for Shelf<T> {
+    fn object(&self, name: &Name) -> Option<Arc<Object<T>>> {
+        self.get(name).cloned()
+    }
+
+    fn behind<'a>(
+        &'a self,
+        after: Option<&Name>,
+        wanted: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a str, Option<Arc<Object<T>>>)>
+    where
+        T: 'a,
+    {
+        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(name.clone()));
+        self.range((from, Bound::Unbounded))
+            .map(move |(name, object)| (name.as_str(), wanted(name.as_str()).then(|| object.clone())))
+    }
+
+    fn changed(&self, next: &Self) -> Vec<Changed> {
+        self.diff(next)
+            .map(|difference| match difference {
+                DiffItem::Add(name, object)
+                | DiffItem::Update {
+                    new: (name, object), ..
+                } => (name.clone(), Some(object.revision)),
+                DiffItem::Remove(name, _) => (name.clone(), None),
+            })
+            .collect()
+    }
+}
+
 /// Gives the latest applied view; read at each use.
 pub type ViewSource = Arc<dyn Fn() -> Arc<View> + Send + Sync>;
 
@@ -170,7 +243,7 @@ pub type AgeSource = Arc<dyn Fn() -> Duration + Send + Sync>;
 pub struct View {
     /// The last applied log index; objects' own revisions are at most this.
     pub revision: u64,
-    pub accounts: Shelf<Account>,
+    pub accounts: Accounts,
     pub administrators: Shelf<Administrator>,
     pub api_tokens: Shelf<ApiToken>,
     pub services: Shelf<Service>,
@@ -189,7 +262,7 @@ pub struct View {
 
 impl View {
     /// The account `name`.
-    pub fn account(&self, name: &str) -> Option<&Arc<Object<Account>>> {
+    pub fn account(&self, name: &str) -> Option<Arc<Object<Account>>> {
         self.accounts.get(name)
     }
 
@@ -219,17 +292,11 @@ impl View {
     /// An object of any kind, with its content in the form of all kinds.
     pub fn object(&self, key: &ObjectKey) -> Option<Object<Spec>> {
         fn of<T: Clone>(shelf: &Shelf<T>, name: &Name, spec: fn(T) -> Spec) -> Option<Object<Spec>> {
-            shelf.get(name).map(|object| Object {
-                name: object.name.clone(),
-                spec: spec(object.spec.clone()),
-                revision: object.revision,
-                changed_by: object.changed_by.clone(),
-                changed_at: object.changed_at,
-            })
+            shelf.get(name).map(|object| Object::clone(object).with(spec))
         }
         let name = &key.name;
         match key.kind {
-            Kind::Account => of(&self.accounts, name, Spec::Account),
+            Kind::Account => self.accounts.of_any_kind(name),
             Kind::Administrator => of(&self.administrators, name, Spec::Administrator),
             Kind::ApiToken => of(&self.api_tokens, name, Spec::ApiToken),
             Kind::Service => of(&self.services, name, Spec::Service),
@@ -256,7 +323,7 @@ impl View {
 
     fn revision_at(&self, kind: Kind, name: &Name) -> Option<u64> {
         match kind {
-            Kind::Account => self.accounts.get(name).map(|object| object.revision),
+            Kind::Account => self.accounts.revision_of(name),
             Kind::Administrator => self.administrators.get(name).map(|object| object.revision),
             Kind::ApiToken => self.api_tokens.get(name).map(|object| object.revision),
             Kind::Service => self.services.get(name).map(|object| object.revision),

@@ -258,7 +258,7 @@ async fn a_first_hour_of_commands_does_what_it_says() {
     served.run("account grant list alice", 0);
     served.run("account disable alice --wait", 0);
     let view = served.node.cluster.view();
-    let alice = &view.accounts.get("alice").unwrap().spec;
+    let alice = view.accounts.get("alice").unwrap().spec.clone();
     assert!(!alice.enabled);
     assert_eq!(alice.keys[0].key, key);
     assert_eq!(alice.keys[0].comment, "alice@laptop");
@@ -345,7 +345,7 @@ async fn groups_roles_bans_and_authorities_are_made_and_changed() {
     served.run("authority revoke staff --serial 7 --serial 8 --id laptop", 0);
     served.run("authority unrevoke staff --serial 8", 0);
     let view = served.node.cluster.view();
-    let bob = &view.accounts.get("bob").unwrap().spec;
+    let bob = view.accounts.get("bob").unwrap().spec.clone();
     assert_eq!(bob.groups[0].as_str(), "partners");
     assert_eq!(bob.mounts[0].grants.as_ref().unwrap().len(), 2);
     assert_eq!(bob.grants.len(), 1);
@@ -409,7 +409,7 @@ async fn a_command_works_from_elsewhere_with_a_token_and_the_authority() {
         &format!("argosy --server {url} --ca {ca} --token-file {token} account create bob"),
         0,
     );
-    let bob = served.node.cluster.view().accounts.get("bob").cloned().unwrap();
+    let bob = served.node.cluster.view().accounts.get("bob").unwrap();
     assert_eq!(bob.changed_by, "anna");
     execute_line(
         &format!("argosy --server {url} --ca {ca} --token-file {wrong} account list"),

@@ -37,12 +37,11 @@
 //! the leader has added them up. When the sum over all nodes reaches `failures_per_address_max` the leader makes a
 //! ban of the address (its /64 for IPv6) for `ban_seconds`; so an attack over three nodes has the same number of
 //! tries as one on a single node, and those that were under way at that moment. A new leader hears each node's counts
-//! again with that node's next failure. A node that *starts again* has forgotten its own counts. What the leader has of
-//! them stays, and goes up again only once the node has counted beyond it: so each restart of a node gives whoever
-//! guesses there at most one fewer than the limit of further tries before the ban, each with its delay and its hash,
-//! and a leader that starts again gives that at each node which has not failed anybody since. Nobody but who
-//! administers the nodes can restart them, and a ban that was made outlives every restart, for it stands in the
-//! catalog. Without a leader each node refuses by its own count once it reaches its share
+//! again with that node's next failure. A node that *starts again* has forgotten its own counts, but the leader has
+//! not, and adds to them what the node counts from then on. A *leader* that starts again has forgotten both its own
+//! counts and the sum: that gives whoever guesses at most one fewer than the limit of further tries before the ban, each
+//! with its delay and its hash. Nobody but who administers the nodes can restart them, and a ban that was made outlives
+//! every restart, for it stands in the catalog. Without a leader each node refuses by its own count once it reaches its share
 //! (the limit divided by the voters, at least one), and says so in the journal.
 //!
 //! `failures_per_account_max` does the same for accounts and is 0, off, by default: whoever knows a name could use it

@@ -29,10 +29,8 @@ pub(super) enum Direction {
 
 /// The rates of a session now, in bytes a second: its own, its account's, its service's.
 pub(super) fn rates(view: &View, session: &Session, direction: Direction) -> [Option<u64>; 3] {
-    let account = view
-        .accounts
-        .get(session.account())
-        .map(|object| &*object.spec.restrictions);
+    let account = view.accounts.get(session.account());
+    let account = account.as_ref().map(|object| &*object.spec.restrictions);
     let service = view
         .services
         .get(&session.service)

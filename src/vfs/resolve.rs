@@ -107,7 +107,7 @@ impl Asker {
         let view = (self.inner.view)();
         self.inner.fresh(&view)?;
         let revoked = |what: &str| VfsError::Revoked(CloseReason::Revoked(what.to_owned()));
-        let Some(account) = view.accounts.get(self.session.account()).cloned() else {
+        let Some(account) = view.accounts.get(self.session.account()) else {
             return Err(revoked("the account was removed"));
         };
         if !account.spec.enabled {

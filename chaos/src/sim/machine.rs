@@ -2,7 +2,7 @@
 //!
 //! Who writes what is left to `clients`.
 
-use argosy_cluster::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
+use argosy_cluster::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine, StoredRow};
 use imbl::{OrdMap, Vector};
 
 use crate::oracle::Seen;
@@ -73,7 +73,7 @@ fn bytes(numbers: &[u64]) -> Vec<u8> {
 fn row(kind: u8, key: u64, value: &[u64]) -> Change {
     Change {
         key: [&[kind], key.to_be_bytes().as_slice()].concat(),
-        value: Some(bytes(value)),
+        value: Some(bytes(value).into()),
     }
 }
 
@@ -125,7 +125,7 @@ impl<const LEVEL: u32> StateMachine for Registers<LEVEL> {
         key.first() == Some(&KEPT)
     }
 
-    fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
+    fn restore(rows: &mut dyn Iterator<Item = StoredRow<'_>>) -> Result<Self, RestoreError> {
         let mut now = Picture::default();
         for (key, value) in rows {
             match key.first() {

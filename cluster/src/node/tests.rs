@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::transport::Lane;
-use crate::{Applied, ApplyContext, Change, CodecError};
+use crate::{Applied, ApplyContext, Change, CodecError, StoredRow};
 
 const SOON: Duration = Duration::from_secs(20);
 const SNAPSHOT_EVERY: u64 = 100;
@@ -60,7 +60,7 @@ impl StateMachine for Map {
             .map(|value| String::from_utf8_lossy(value).into_owned()))
     }
 
-    fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, CodecError> {
+    fn restore(rows: &mut dyn Iterator<Item = StoredRow<'_>>) -> Result<Self, CodecError> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Self(rows.map(|(key, value)| (text(key), text(value))).collect()))
     }
@@ -69,7 +69,7 @@ impl StateMachine for Map {
         let outcome = self.0.insert(command.0.clone(), command.1.clone());
         let change = Change {
             key: command.0.clone().into_bytes(),
-            value: Some(command.1.clone().into_bytes()),
+            value: Some(command.1.as_bytes().into()),
         };
         Applied {
             outcome,

@@ -86,7 +86,7 @@ fn check_level(level: u32, level_max: u32) -> Result<(), CodecError> {
 
 fn keep_node<M: StateMachine>(writer: &mut Writer<'_, M>, node: u64, name: &str) {
     writer.put(rows::node_key(node), &NodeRowV1 { name: name.to_owned() });
-    writer.put_raw(rows::name_key(name), node.to_be_bytes().to_vec());
+    writer.put_raw(rows::name_key(name), node.to_be_bytes().as_slice().into());
 }
 
 fn admit_node<M: StateMachine>(writer: &mut Writer<'_, M>, admit: &AdmitNode) -> Result<Answer, CodecError> {

@@ -17,7 +17,7 @@ use crate::envelope::wire::{Framed, StateHeadV1};
 use crate::envelope::{Answer, AppCommand, Blob, Envelope};
 use crate::limits::REQUEST_IDS_MAX;
 use crate::planted::{self, Bug};
-use crate::{ApplyContext, CodecError, StateMachine};
+use crate::{ApplyContext, CodecError, StateMachine, StoredRow};
 
 /// All rows: machine and cluster, with a stub where the value is kept on disk only. Clones share their structure.
 pub type Rows = imbl::OrdMap<Arc<[u8]>, Arc<[u8]>>;
@@ -49,8 +49,9 @@ impl<M: StateMachine> Replica<M> {
         let (last, membership) = convert::head_in(head)?;
         let hash = hash_of(&rows, on_disk::<M>);
         let machine = {
-            let mut own = range(&rows, rows::MACHINE).map(|(key, value)| match &key[1..] {
-                key if M::kept_on_disk(key) => (key, &[][..]),
+            let nothing: Arc<[u8]> = Arc::default();
+            let mut own = shared_range(&rows, rows::MACHINE).map(|(key, value)| match &key[1..] {
+                key if M::kept_on_disk(key) => (key, &nothing),
                 key => (key, value),
             });
             M::restore(&mut own)?
@@ -128,7 +129,7 @@ impl<M: StateMachine> Replica<M> {
             body_hash: app.body_hash,
             outcome: outcome.clone(),
         };
-        self.put(rows::request_key(revision), Some(row.encode().to_vec()), changes);
+        self.put(rows::request_key(revision), Some((&*row.encode()).into()), changes);
         self.requests.insert(app.request.0, revision);
         self.forget_old_requests(changes)?;
         Ok(Answer::App { revision, outcome })
@@ -153,9 +154,8 @@ impl<M: StateMachine> Replica<M> {
         Ok(rows::get(&self.rows, &rows::settings_key())?.unwrap_or_default())
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, changes: &mut Vec<RowChange>) {
+    fn put(&mut self, key: Vec<u8>, value: Option<Arc<[u8]>>, changes: &mut Vec<RowChange>) {
         let key: Arc<[u8]> = key.into();
-        let value: Option<Arc<[u8]>> = value.map(Into::into);
         let stands = value.as_ref().map(|value| match on_disk::<M>(&key) {
             true => in_memory(on_disk::<M>, &key, value),
             false => value.clone(),
@@ -242,10 +242,10 @@ impl<M: StateMachine> Writer<'_, M> {
     }
 
     pub(super) fn put<T: Framed>(&mut self, key: Vec<u8>, row: &T) {
-        self.put_raw(key, row.encode().to_vec());
+        self.put_raw(key, (&*row.encode()).into());
     }
 
-    pub(super) fn put_raw(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put_raw(&mut self, key: Vec<u8>, value: Arc<[u8]>) {
         self.replica.put(key, Some(value), self.changes);
     }
 
@@ -256,9 +256,13 @@ impl<M: StateMachine> Writer<'_, M> {
 
 /// The rows whose key starts with `prefix`, in key order.
 pub(super) fn range(rows: &Rows, prefix: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
+    shared_range(rows, prefix).map(|(key, value)| (key, &**value))
+}
+
+fn shared_range(rows: &Rows, prefix: u8) -> impl Iterator<Item = StoredRow<'_>> {
     let (from, to) = ([prefix], [prefix + 1]);
     let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&from), Bound::Excluded(&to));
-    rows.range::<_, [u8]>(bounds).map(|(key, value)| (&**key, &**value))
+    rows.range::<_, [u8]>(bounds).map(|(key, value)| (&**key, value))
 }
 
 /// One row's part of the state hash; the state hash is the sum of all, so that it follows each change at its cost.

@@ -2,7 +2,7 @@
 
 use imbl::Vector;
 
-use crate::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine};
+use crate::{Applied, ApplyContext, Change, CodecError, RestoreError, StateMachine, StoredRow};
 
 /// All operations so far, in order.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl StateMachine for Ledger {
         key.first() == Some(&b'h')
     }
 
-    fn restore(rows: &mut dyn Iterator<Item = (&[u8], &[u8])>) -> Result<Self, RestoreError> {
+    fn restore(rows: &mut dyn Iterator<Item = StoredRow<'_>>) -> Result<Self, RestoreError> {
         let operations = rows
             .filter(|(key, _)| !Self::kept_on_disk(key))
             .map(|(_, value)| number("ledger row", value))
@@ -74,11 +74,11 @@ impl StateMachine for Ledger {
             changes: vec![
                 Change {
                     key: place.to_be_bytes().to_vec(),
-                    value: Some(command.to_be_bytes().to_vec()),
+                    value: Some(command.to_be_bytes().as_slice().into()),
                 },
                 Change {
                     key: history_key(place),
-                    value: Some(history_value(*command)),
+                    value: Some(history_value(*command).into()),
                 },
                 Change {
                     key: history_key(place.wrapping_sub(HISTORY_KEPT)),

@@ -87,8 +87,12 @@ impl SledStore {
         let mut head = None;
         let mut rows = Rows::new();
         let mut hash = 0_u128;
-        for row in &store.layers.tree() {
-            let (key, value) = row?;
+        let tree = store.layers.tree();
+        // Row by row, each looked for anew: sled gives up what it has in memory only after many look-ups, and one walk
+        // through all would leave all of it there.
+        let mut next = tree.first()?;
+        while let Some((key, value)) = next {
+            next = tree.get_gt(&key)?;
             if &*key == HEAD {
                 let stored = StateHeadV1::decode(&Bytes::copy_from_slice(&value));
                 head = Some(stored.map_err(|error| wrong(&error.to_string()))?);

@@ -33,7 +33,8 @@ use crate::x509::{hex, name, parse_fingerprint};
 
 /// The way in.
 pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Built, Problem> {
-    let present = border.view.accounts.get(name).map(|object| &object.spec);
+    let present = border.view.accounts.get(name);
+    let present = present.as_ref().map(|object| &object.spec);
     let (password, kept) = border.account_password(fields, name, present)?;
     let password_state = password_state(fields, border, present, password.as_ref())?;
     let legacy_dsa = !border.quick && border.view.services.values().any(|service| service.spec.ssh.legacy_dsa);

@@ -3,8 +3,6 @@
 //!
 //! What the fields mean is left to the file of each kind; their JSON Schema, to `schema`.
 
-use std::ops::Bound;
-
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -17,7 +15,7 @@ use super::{
 use crate::admin::limits;
 use crate::admin::problem::Problem;
 use crate::admin::select::{Filter, Page, Selection, Takes};
-use crate::catalog::view::Shelf;
+use crate::catalog::view::{Changed, Shelved};
 use crate::catalog::{
     AccessRole, Account, Administrator, ApiToken, Authority, Ban, BanTarget, Certificate, Group, HostKey, Kind,
     Service, Settings, Spec, Storage, View,
@@ -31,7 +29,7 @@ pub trait Shape: PartialEq + Sized + 'static {
     /// What a list can be filtered by, besides the name.
     const FILTERS: &'static [Filter<Self>];
     /// Where a view keeps the objects.
-    fn shelf(view: &View) -> &Shelf<Self>;
+    fn shelf(view: &View) -> &impl Shelved<Self>;
     /// A content of this kind; `None`: it is of another kind.
     fn of(spec: &Spec) -> Option<&Self>;
     /// The way in.
@@ -44,9 +42,6 @@ pub trait Shape: PartialEq + Sized + 'static {
 
 /// The way in of one kind.
 pub type Build = fn(&Name, &mut Fields, &Border<'_>) -> Result<Built, Problem>;
-
-/// A name, and the revision of the change where the object is there.
-pub type Changed = (Name, Option<u64>);
 
 /// A [`Shape`] without its type.
 pub struct Row {
@@ -74,9 +69,8 @@ impl Row {
             kind: S::KIND,
             build: S::build,
             show: |view, name| {
-                S::shelf(view)
-                    .get(name)
-                    .map(|object| envelope(S::KIND, object, S::show))
+                let object = S::shelf(view).object(name)?;
+                Some(envelope(S::KIND, &object, S::show))
             },
             show_spec: |spec| S::of(spec).map_or(Value::Null, S::show),
             page: page::<S>,
@@ -93,7 +87,7 @@ macro_rules! kinds {
         $(impl Shape for $spec {
             const KIND: Kind = Kind::$kind;
             const FILTERS: &'static [Filter<Self>] = &[$($filter),*];
-            fn shelf(view: &View) -> &Shelf<Self> {
+            fn shelf(view: &View) -> &impl Shelved<Self> {
                 &view.$shelf
             }
             fn of(spec: &Spec) -> Option<&Self> {
@@ -189,35 +183,22 @@ fn named(names: &[Name], name: &str) -> bool {
 }
 
 fn page<S: Shape>(view: &View, selection: &Selection) -> Page {
-    let from = selection
-        .after
-        .as_ref()
-        .map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
     let mut page = Page::default();
-    let mut last: Option<&Name> = None;
-    for (looked_at, (name, object)) in S::shelf(view).range((from, Bound::Unbounded)).enumerate() {
+    let mut last: Option<&str> = None;
+    let after = S::shelf(view).behind(selection.after.as_ref(), |name| selection.names(name));
+    for (looked_at, (name, object)) in after.enumerate() {
         if page.objects.len() == selection.limit || looked_at == limits::LIST_LOOKED_AT_MAX {
-            page.next = last.cloned();
+            page.next = last.and_then(|name| Name::parse(name).ok());
             break;
         }
         last = Some(name);
-        if selection.takes(name.as_str(), &object.spec, S::FILTERS) {
-            page.objects.push(envelope(S::KIND, object, S::show));
+        if let Some(object) = object.filter(|object| selection.takes(name, &object.spec, S::FILTERS)) {
+            page.objects.push(envelope(S::KIND, &object, S::show));
         }
     }
     page
 }
 
-fn changed<S: Shape>(before: &View, after: &View) -> Vec<(Name, Option<u64>)> {
-    use imbl::ordmap::DiffItem;
-    S::shelf(before)
-        .diff(S::shelf(after))
-        .map(|difference| match difference {
-            DiffItem::Add(name, object)
-            | DiffItem::Update {
-                new: (name, object), ..
-            } => (name.clone(), Some(object.revision)),
-            DiffItem::Remove(name, _) => (name.clone(), None),
-        })
-        .collect()
+fn changed<S: Shape>(before: &View, after: &View) -> Vec<Changed> {
+    S::shelf(before).changed(S::shelf(after))
 }

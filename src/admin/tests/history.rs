@@ -142,7 +142,7 @@ async fn a_rollback_brings_back_what_was_but_no_credential_unless_told() {
     let whole = json!({ "revision": 2, "with_credentials": true });
     assert_eq!(post(&node, "rollback", &whole).await.status, 200);
     let view = node.cluster.view();
-    let alice = &view.accounts.get("alice").unwrap().spec;
+    let alice = view.accounts.get("alice").unwrap().spec.clone();
     assert!(alice.enabled && alice.password.is_some());
     assert!(view.accounts.get("bob").is_none());
     let again = post(&node, "rollback", &whole).await;

@@ -32,11 +32,13 @@ pub struct Tallied<T> {
 /// knows them again at the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureReport {
+    /// When the node started: its counts begin anew with each start.
+    pub life: UnixMillis,
     /// Of the address.
     pub address: Option<Tallied<IpAddr>>,
     /// Of the account that was claimed.
     pub account: Option<Tallied<String>>,
-    /// The counts went down: a login held.
+    /// A login held: the counts went down, and those from before the node's start are forgiven too.
     pub started_anew: bool,
 }
 
@@ -58,15 +60,50 @@ pub struct Totals {
 /// What one node last told.
 #[derive(Debug, Clone, Copy)]
 struct Told {
+    life: UnixMillis,
     failures: u32,
     /// Of these, as many as a ban was made for.
     settled: u32,
+    /// What was open when the node started anew.
+    earlier: u32,
     at: Instant,
 }
 
 impl Told {
+    /// What a node has counted that was not heard before.
+    fn first(life: UnixMillis, failures: u32, at: Instant) -> Self {
+        Self {
+            life,
+            failures,
+            settled: 0,
+            earlier: 0,
+            at,
+        }
+    }
+
     fn open(self) -> u32 {
-        self.failures.saturating_sub(self.settled)
+        let own = self.failures.saturating_sub(self.settled);
+        self.earlier.saturating_add(own)
+    }
+
+    /// With what the same node tells next. Reports may overtake one another: an older one does not take back what a
+    /// newer one told. Fewer than were settled by a ban come from a node that counts anew.
+    fn then(self, next: Self) -> Self {
+        if next.life != self.life {
+            let earlier = self.open();
+            return Self { earlier, ..next };
+        }
+        let (failures, settled) = if next.failures < self.settled {
+            (next.failures, 0)
+        } else {
+            (next.failures.max(self.failures), self.settled)
+        };
+        Self {
+            failures,
+            settled,
+            at: next.at,
+            ..self
+        }
     }
 }
 
@@ -92,16 +129,9 @@ impl Ledger {
         let mut sum = |whose: Whose, failures: u32| {
             let mut told = table.remove(&whose).unwrap_or_default();
             told.retain(|_, told| now.duration_since(told.at) < memory);
-            let before = told.get(&from).map_or((0, 0), |told| (told.failures, told.settled));
-            // Reports may overtake one another: an older one does not take back what a newer one told. Fewer than
-            // were settled by a ban come from a node that counts anew.
-            let (failures, settled) = if report.started_anew || failures < before.1 {
-                (failures, 0)
-            } else {
-                (failures.max(before.0), before.1)
-            };
-            let at = now;
-            told.insert(from, Told { failures, settled, at });
+            let first = Told::first(report.life, failures, now);
+            let before = told.get(&from).filter(|_| !report.started_anew);
+            told.insert(from, before.map_or(first, |before| before.then(first)));
             let total = told.values().fold(0, |sum: u32, told| sum.saturating_add(told.open()));
             table.put(whose, told);
             total
@@ -130,6 +160,7 @@ impl Ledger {
             if let Some(mut told) = table.remove(&whose) {
                 for told in told.values_mut() {
                     told.settled = told.failures;
+                    told.earlier = 0;
                 }
                 table.put(whose, told);
             }

@@ -17,7 +17,7 @@ use super::delay::{Failures, Whose};
 use super::limits::{KNOWN_MAX, KNOWN_SECONDS, TALLY_WAIT};
 use super::table::Table;
 use crate::catalog::{Settings, View, ViewSource};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 
 pub use ledger::{FailureReport, Ledger, Tallied, Totals};
 
@@ -76,6 +76,8 @@ pub(super) enum Proof {
 pub(super) struct Throttle {
     views: ViewSource,
     clock: Clock,
+    /// When counting began.
+    life: UnixMillis,
     leader: Arc<dyn Leader>,
     failures: Failures,
     /// Where each account last signed in from.
@@ -87,6 +89,7 @@ impl Throttle {
     pub(super) fn new(views: ViewSource, clock: Clock, leader: Arc<dyn Leader>) -> Self {
         Self {
             views,
+            life: clock.now(),
             clock,
             leader,
             failures: Failures::default(),
@@ -171,6 +174,7 @@ impl Throttle {
             .as_ref()
             .map(|account| self.failures.record(account.clone(), &settings, now));
         let report = FailureReport {
+            life: self.life,
             address: Some(Tallied {
                 whose: from,
                 failures: self.failures.record(address.clone(), &settings, now),
@@ -214,6 +218,7 @@ impl Throttle {
             return;
         }
         let report = FailureReport {
+            life: self.life,
             address: None,
             account: Some(Tallied {
                 whose: claimed.to_owned(),

@@ -1,6 +1,5 @@
 use super::*;
 use crate::catalog::{Account, Object};
-use crate::clock::UnixMillis;
 use crate::ids::Name;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -81,18 +80,18 @@ fn cluster(per_address: u32, per_account: u32) -> (Arc<Cluster>, Vec<Throttle>) 
             voters: 3,
         }),
     });
-    let nodes = (1..=3).map(|node| {
-        let views: ViewSource = {
-            let cluster = cluster.clone();
-            Arc::new(move || cluster.view.lock().unwrap().clone())
-        };
-        Throttle::new(
-            views,
-            Clock::fixed(UnixMillis(0)),
-            Arc::new(Member(cluster.clone(), node)),
-        )
-    });
+    let nodes = (1..=3).map(|node| started(&cluster, node, 0));
     (cluster.clone(), nodes.collect())
+}
+
+/// A node of it that started at this moment.
+fn started(cluster: &Arc<Cluster>, node: u64, at: i64) -> Throttle {
+    let views: ViewSource = {
+        let cluster = cluster.clone();
+        Arc::new(move || cluster.view.lock().unwrap().clone())
+    };
+    let member = Member(cluster.clone(), node);
+    Throttle::new(views, Clock::fixed(UnixMillis(at)), Arc::new(member))
 }
 
 /// Fails at the nodes in turn until kept out; how often it could.
@@ -201,6 +200,19 @@ async fn without_a_leader_each_node_allows_its_share() {
 }
 
 #[tokio::test]
+async fn a_node_that_starts_again_gives_no_further_tries() {
+    let (cluster, mut nodes) = cluster(10, 0);
+    for start in 1..=3 {
+        for _ in 0..2 {
+            nodes[0].failed("alice", HERE).await;
+        }
+        nodes[0] = started(&cluster, 1, start);
+    }
+    assert_eq!(tries(&[&nodes[0]], "alice", HERE).await, 4);
+    assert_eq!(bans(&cluster), ["auto-address-192.0.2.1"]);
+}
+
+#[tokio::test]
 async fn a_login_that_holds_clears_the_account_at_the_leader_too() {
     let (cluster, nodes) = cluster(0, 4);
     for _ in 0..3 {
@@ -218,22 +230,27 @@ async fn a_login_that_holds_clears_the_account_at_the_leader_too() {
 fn the_ledger_adds_up_nodes_keeps_to_the_memory_and_bears_reports_that_overtake() {
     let (ledger, settings) = (Ledger::default(), Settings::default());
     let start = Instant::now();
-    let report = |failures, started_anew| FailureReport {
+    let report = |life, failures, started_anew| FailureReport {
+        life: UnixMillis(life),
         address: Some(Tallied { whose: HERE, failures }),
         account: None,
         started_anew,
     };
     let memory = Duration::from_secs(settings.login_memory_seconds.into());
-    for (node, failures, anew, after, expected) in [
-        (1, 3, false, 0, 3),
-        (2, 2, false, 0, 5),
-        (1, 2, false, 0, 5),
-        (1, 4, false, 0, 6),
-        (1, 1, true, 0, 3),
-        (3, 1, false, 1, 1),
+    for (node, life, failures, anew, after, expected) in [
+        (1, 7, 3, false, 0, 3),
+        (2, 7, 2, false, 0, 5),
+        (1, 7, 2, false, 0, 5),
+        (1, 7, 4, false, 0, 6),
+        // The node starts again, twice; then a login holds.
+        (1, 8, 1, false, 0, 7),
+        (1, 8, 2, false, 0, 8),
+        (1, 9, 1, false, 0, 9),
+        (1, 9, 1, true, 0, 3),
+        (3, 7, 1, false, 1, 1),
     ] {
         let now = start + memory * after;
-        let totals = ledger.enter(node, &report(failures, anew), &settings, now);
+        let totals = ledger.enter(node, &report(life, failures, anew), &settings, now);
         assert_eq!(totals.address, expected, "node {node}: {failures}");
     }
 }

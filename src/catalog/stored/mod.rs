@@ -7,6 +7,7 @@ mod v1;
 
 use argosy_cluster::CodecError;
 
+use super::Account;
 use super::command::{Command, Outcome};
 use super::history::Record;
 use super::view::{Kind, Object, ObjectKey, Spec};
@@ -55,6 +56,39 @@ pub fn decode_row(bytes: &[u8]) -> Result<Object<Spec>, CodecError> {
             what: "object row",
             reason,
         })
+}
+
+/// The account of a row; a row of another kind is an error.
+pub fn decode_account(bytes: &[u8]) -> Result<Object<Account>, CodecError> {
+    decode_row(bytes)?.try_with(|spec| match spec {
+        Spec::Account(account) => Ok(account),
+        other => Err(CodecError {
+            what: "account row",
+            reason: format!("it holds an object of the kind `{}`", other.kind().word()),
+        }),
+    })
+}
+
+/// The name of the object in a row, as bytes, without reading more of it. `None`: it is no row of this build.
+pub fn row_name(row: &[u8]) -> Option<&[u8]> {
+    match row.split_first()? {
+        (&VERSION, rest) => postcard::take_from_bytes(rest).ok().map(|(name, _)| name),
+        _ => None,
+    }
+}
+
+/// A name as it stands wherever a row holds it.
+pub fn name_in_rows(name: &Name) -> Vec<u8> {
+    postcard::to_extend(name.as_str(), Vec::new()).unwrap_or_default()
+}
+
+/// The bytes of an account's row that say which groups and roles it names: two are equal where these are the same, in
+/// the same order. `None`: it is no account's row of this build.
+pub fn memberships(row: &[u8]) -> Option<&[u8]> {
+    match row.split_first()? {
+        (&VERSION, rest) => v1::memberships(rest),
+        _ => None,
+    }
 }
 
 /// What the row key of the day on which an account was last used begins with; then the account's name.

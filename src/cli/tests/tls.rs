@@ -238,7 +238,7 @@ async fn authorities_of_clients_are_trusted_by_services_and_accounts_name_certif
     let tls = &view.services.get("ftps").unwrap().spec.tls;
     assert_eq!(tls.client_certificates, ClientCertificates::Optional);
     assert_eq!(tls.authorities[0].as_str(), "partners");
-    let rules = &view.accounts.get("alice").unwrap().spec.certificates;
+    let rules = view.accounts.get("alice").unwrap().spec.certificates.clone();
     let subject = CertificateRule::Subject("CN=alice,O=Example".to_owned());
     assert_eq!(rules, &[subject, CertificateRule::Fingerprint([0xab; 32])]);
 }

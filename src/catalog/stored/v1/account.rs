@@ -34,6 +34,37 @@ pub(super) struct AccountV1 {
     restrictions: RestrictionsV1,
 }
 
+/// How the row of an account begins, up to what it is a member of.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read over")]
+struct BeginningV1<'a> {
+    name: &'a str,
+    revision: u64,
+    changed_by: &'a str,
+    changed_at: i64,
+    kind: u32,
+    enabled: bool,
+    expires_at: Option<i64>,
+    proofs: ProofsV1,
+    password: Option<&'a str>,
+    password_must_change: bool,
+    password_changed_at: Option<i64>,
+    password_former: Vec<&'a str>,
+    keys: Vec<(&'a str, &'a str, Option<i64>)>,
+    certificates: Vec<CertificateRuleV1>,
+    principals: Vec<&'a str>,
+}
+
+/// The bytes in which an account's row names its groups and roles.
+pub(in super::super) fn memberships(row: &[u8]) -> Option<&[u8]> {
+    let (beginning, rest) = postcard::take_from_bytes::<BeginningV1<'_>>(row).ok()?;
+    if beginning.kind != 0 {
+        return None;
+    }
+    let (_, behind) = postcard::take_from_bytes::<(Vec<&str>, Vec<&str>)>(rest).ok()?;
+    rest.get(..rest.len() - behind.len())
+}
+
 #[derive(Serialize, Deserialize)]
 enum ProofsV1 {
     Any,

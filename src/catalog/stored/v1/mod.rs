@@ -14,6 +14,7 @@ mod tls;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::account::memberships;
 use self::account::{AccountV1, GroupV1, RoleV1};
 use self::authority::AuthorityV1;
 pub(super) use self::command::{CommandV1, OutcomeV1};
