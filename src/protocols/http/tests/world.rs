@@ -139,7 +139,7 @@ impl World {
     pub(super) fn change_alice(&self, change: impl FnOnce(&mut Account)) {
         let mut latest = self.view.lock().unwrap();
         let mut view = (**latest).clone();
-        let mut account = view.accounts[&name("alice")].spec.clone();
+        let mut account = view.account("alice").unwrap().spec.clone();
         change(&mut account);
         view.accounts.insert(name("alice"), object("alice", account));
         *latest = Arc::new(view);
