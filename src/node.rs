@@ -30,8 +30,7 @@ use crate::config::NodeConfig;
 use crate::events::{Event, Journal};
 use crate::listener::tls::SharedSecret;
 use crate::listener::{Banned, Counts, Surroundings};
-use crate::protocols::sftp::flow::NodeFlow;
-use crate::protocols::ssh::Dependencies;
+use crate::protocols;
 use crate::reconcile::bans::Bans;
 use crate::reconcile::expiry::Expiries;
 use crate::reconcile::host_keys::HostKeys;
@@ -94,17 +93,16 @@ impl Node {
             counts: connections.clone(),
             banned: banned(&view, &clock),
         };
-        let dependencies = Dependencies {
-            node: config.name.clone(),
+        let node = protocols::Node {
+            name: config.name.clone(),
             views: view.clone(),
             registry: registry.clone(),
             vfs: vfs.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator,
-            flow: Arc::new(NodeFlow::default()),
         };
-        let opener = open_port::PortOpener::new(dependencies, surroundings);
+        let opener = open_port::PortOpener::new(node, surroundings);
 
         let (stop, stopped) = watch::channel(false);
         let reconciler = Reconciler {
@@ -313,7 +311,7 @@ fn health(
             let mut sessions: BTreeMap<&'static str, u64> = BTreeMap::from([("sftp", 0)]);
             let mut live_bytes = (0, 0);
             for session in registry.list() {
-                *sessions.entry(session.protocol).or_default() += 1;
+                *sessions.entry(session.protocol()).or_default() += 1;
                 live_bytes.0 += session.bytes_in.load(Ordering::Relaxed);
                 live_bytes.1 += session.bytes_out.load(Ordering::Relaxed);
             }

@@ -168,8 +168,10 @@ pub struct Session {
     pub principal: Principal,
     /// The service's name.
     pub service: Name,
-    /// `sftp`.
-    pub protocol: &'static str,
+    /// What it speaks unless the client says otherwise.
+    protocol: &'static str,
+    /// What the client has asked for first.
+    spoken: OnceLock<&'static str>,
     /// The client's address and port.
     pub peer: SocketAddr,
     /// When it began.
@@ -217,6 +219,24 @@ impl Session {
         self.closed.send_replace(Some(reason));
     }
 
+    /// What it speaks: `sftp`, `scp`, `exec` (hash commands), `ftp`, `ftps`.
+    pub fn protocol(&self) -> &'static str {
+        self.spoken.get().copied().unwrap_or(self.protocol)
+    }
+
+    /// What the client asks for on a connection that carries several protocols; the first word stays.
+    pub fn speaks(&self, protocol: &'static str) {
+        let _ = self.spoken.set(protocol);
+    }
+
+    /// Bytes that came into files, and bytes of files that went out.
+    pub fn bytes(&self) -> (u64, u64) {
+        (
+            self.bytes_in.load(Ordering::Relaxed),
+            self.bytes_out.load(Ordering::Relaxed),
+        )
+    }
+
     /// The account's name.
     pub fn account(&self) -> &Name {
         &self.principal.account
@@ -230,7 +250,7 @@ pub struct NewSession {
     pub principal: Principal,
     /// The service's name.
     pub service: Name,
-    /// `sftp`.
+    /// What it speaks unless the client says otherwise.
     pub protocol: &'static str,
     /// The client's address and port.
     pub peer: SocketAddr,
@@ -249,6 +269,16 @@ pub enum LimitReached {
     Account,
     /// The service's limit on this node.
     Service,
+}
+
+impl std::fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whose = match self {
+            Self::Account => "account",
+            Self::Service => "service",
+        };
+        write!(f, "too many sessions of this {whose} on this node; try again later")
+    }
 }
 
 /// All live sessions of this node.
@@ -308,6 +338,7 @@ impl Registry {
             principal: new.principal,
             service: new.service,
             protocol: new.protocol,
+            spoken: OnceLock::new(),
             peer: new.peer,
             started_at: new.started_at,
             bytes_in: AtomicU64::new(0),

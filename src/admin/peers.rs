@@ -61,7 +61,7 @@ impl SessionRow {
             id: session.id.to_string(),
             account: session.principal.account.to_string(),
             service: session.service.to_string(),
-            protocol: session.protocol.to_owned(),
+            protocol: session.protocol().to_owned(),
             peer: session.peer.to_string(),
             started_at: session.started_at.to_rfc3339(),
             bytes_in: session.bytes_in.load(Ordering::Relaxed),

@@ -37,6 +37,8 @@ pub struct FakeCluster {
     pub deposed: AtomicBool,
     /// Raised by the removal of a node.
     pub data_key: std::sync::atomic::AtomicU32,
+    /// Keys before this one are gone.
+    pub oldest_data_key: std::sync::atomic::AtomicU32,
     /// Members that answer questions.
     pub peers: Mutex<BTreeMap<NodeId, Arc<Peers>>>,
     members: Mutex<BTreeMap<NodeId, Member>>,
@@ -60,6 +62,7 @@ impl FakeCluster {
             forgetful: AtomicBool::new(false),
             deposed: AtomicBool::new(false),
             data_key: 1.into(),
+            oldest_data_key: 1.into(),
             peers: Mutex::default(),
             revisions: tokio::sync::watch::Sender::new(0),
             rows: Mutex::default(),
@@ -272,6 +275,9 @@ impl ClusterPort for FakeCluster {
         sealed: &'a [u8],
     ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, NodeError>> {
         Box::pin(async move {
+            if sealed[..4] < self.oldest_data_key.load(Ordering::SeqCst).to_be_bytes()[..] {
+                return Err(NodeError("its data key is gone".to_owned()));
+            }
             let secret = sealed[4..]
                 .strip_prefix(context)
                 .ok_or(NodeError("another context".to_owned()))?;

@@ -119,6 +119,20 @@ pub(super) fn trusted(
     Ok(())
 }
 
+/// The same for a certificate that was only shown: a service that asks for none any more does not care for it.
+pub(super) fn still_shown(
+    view: &View,
+    service: &Name,
+    certificate: &ClientCertificate,
+    now: UnixMillis,
+) -> Result<(), String> {
+    let asked = view.services.get(service);
+    match asked.map(|service| service.spec.tls.client_certificates) {
+        None | Some(ClientCertificates::Off) => Ok(()),
+        Some(_) => trusted(view, service, certificate, now),
+    }
+}
+
 /// Whether the account names this certificate.
 pub(super) fn lets_in(account: &Account, certificate: &ClientCertificate) -> Result<(), String> {
     let named = account.certificates.iter().any(|rule| rule.takes(certificate));

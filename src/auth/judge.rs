@@ -192,7 +192,7 @@ impl Scene<'_> {
                 client_certificates::lets_in(account, certificate)
             }
             Credential::Within(within) => {
-                client_certificates::trusted(self.view, self.service, &within.1, self.now)?;
+                client_certificates::still_shown(self.view, self.service, &within.1, self.now)?;
                 self.credential_holds(name, account, &within.0)
             }
             Credential::Both(both) => {

@@ -33,7 +33,7 @@ pub enum SessionCommand {
         /// Only this service's
         #[arg(long, value_name = "NAME", value_parser = edit::name)]
         service: Option<String>,
-        /// Only this protocol's, such as sftp
+        /// Only this protocol's: sftp, scp, exec (hash commands over SSH), ftp, ftps
         #[arg(long, value_name = "PROTOCOL")]
         protocol: Option<String>,
         /// Only on this node

@@ -26,28 +26,63 @@ pub enum Security {
     Tls(Arc<rustls::ServerConfig>),
 }
 
-/// A connection's bytes.
+/// A connection's bytes; `W` is what lies below TLS.
 #[derive(Debug)]
-pub struct Stream(Inner);
+pub struct Stream<W = Wire>(Inner<W>);
 
 #[derive(Debug)]
-enum Inner {
-    Plain(Wire),
-    Tls(Box<Secured>),
+enum Inner<W> {
+    Plain(W),
+    Tls(Box<Secured<W>>),
 }
 
 /// Bytes inside TLS, with the configuration that it was agreed upon by.
 #[derive(Debug)]
-struct Secured {
-    stream: TlsStream<Wire>,
+struct Secured<W> {
+    stream: TlsStream<W>,
     config: Arc<rustls::ServerConfig>,
+}
+
+impl<W> Stream<W> {
+    /// Without TLS.
+    pub fn plain(wire: W) -> Self {
+        Self(Inner::Plain(wire))
+    }
+
+    /// Inside TLS, which was agreed upon by `config`.
+    pub fn secured(stream: TlsStream<W>, config: Arc<rustls::ServerConfig>) -> Self {
+        Self(Inner::Tls(Box::new(Secured { stream, config })))
+    }
+
+    /// The configuration by which TLS was agreed upon; compare it with what a [`TlsSource`](super::TlsSource) gives now
+    /// (`Arc::ptr_eq`) to know whether something was changed since.
+    pub fn tls_config(&self) -> Option<&Arc<rustls::ServerConfig>> {
+        match &self.0 {
+            Inner::Plain(_) => None,
+            Inner::Tls(secured) => Some(&secured.config),
+        }
+    }
+
+    /// What TLS agreed upon; `None`: there is none.
+    pub fn tls(&self) -> Option<&rustls::ServerConnection> {
+        match &self.0 {
+            Inner::Plain(_) => None,
+            Inner::Tls(secured) => Some(secured.stream.get_ref().1),
+        }
+    }
+
+    /// The certificates that the client has shown, its own first; none: it has shown none, or there is no TLS. `auth`
+    /// says whose they are.
+    pub fn client_chain(&self) -> &[rustls_pki_types::CertificateDer<'static>] {
+        self.tls().and_then(|tls| tls.peer_certificates()).unwrap_or_default()
+    }
 }
 
 impl Stream {
     /// `early` is what was read of the connection already. What follows is looked at until it is clear that it is no
     /// PROXY header: one that comes here is a stranger's, and ends the connection.
     pub(super) fn new(socket: TcpStream, early: Vec<u8>, peer: SocketAddr, register: Arc<Register>) -> Self {
-        Self(Inner::Plain(Wire {
+        Self::plain(Wire {
             socket,
             early,
             opening: Some(Opening {
@@ -56,7 +91,7 @@ impl Stream {
                 peer,
                 register,
             }),
-        }))
+        })
     }
 
     /// Puts TLS round it, as the server. For services that begin with TLS the listener has done it.
@@ -85,10 +120,7 @@ impl Stream {
             connection.set_resumption_data(mark);
         });
         match tokio::time::timeout(deadline, accepting).await {
-            Ok(secured) => Ok(Self(Inner::Tls(Box::new(Secured {
-                stream: secured?,
-                config,
-            })))),
+            Ok(secured) => Ok(Self::secured(secured?, config)),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")),
         }
     }
@@ -105,29 +137,6 @@ impl Stream {
         matches!(kind, Some(rustls::HandshakeKind::Resumed))
     }
 
-    /// The certificates that the client has shown, its own first; none: it has shown none, or there is no TLS. `auth`
-    /// says whose they are.
-    pub fn client_chain(&self) -> &[rustls_pki_types::CertificateDer<'static>] {
-        self.tls().and_then(|tls| tls.peer_certificates()).unwrap_or_default()
-    }
-
-    /// The configuration by which TLS was agreed upon; compare it with what a [`TlsSource`](super::TlsSource) gives now
-    /// (`Arc::ptr_eq`) to know whether something was changed since.
-    pub fn tls_config(&self) -> Option<&Arc<rustls::ServerConfig>> {
-        match &self.0 {
-            Inner::Plain(_) => None,
-            Inner::Tls(secured) => Some(&secured.config),
-        }
-    }
-
-    /// What TLS agreed upon; `None`: there is none.
-    pub fn tls(&self) -> Option<&rustls::ServerConnection> {
-        match &self.0 {
-            Inner::Plain(_) => None,
-            Inner::Tls(secured) => Some(secured.stream.get_ref().1),
-        }
-    }
-
     /// The socket below, for its options.
     pub fn socket(&self) -> &TcpStream {
         match &self.0 {
@@ -137,7 +146,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<W: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<W> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -150,7 +159,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<W: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<W> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(wire) => Pin::new(wire).poll_write(context, bytes),
@@ -196,7 +205,7 @@ const SEEN_MAX: usize = 12;
 
 /// The socket, with what was read of it before in front.
 #[derive(Debug)]
-struct Wire {
+pub struct Wire {
     socket: TcpStream,
     early: Vec<u8>,
     opening: Option<Opening>,

@@ -8,7 +8,9 @@
 //!
 //! **Accounts** sign in by password, by the certificate that the client shows in TLS (it counts as a key), or by both
 //! where the account asks for both. One whose password has to be changed first cannot come in: FTP has no way to do
-//! that.
+//! that. A client that has shown a certificate shows the same one on each data connection, or resumes the session in
+//! which it did; with another, or with none, nothing moves (522). Once the certificate is revoked its session ends, also
+//! one that came in by password, as long as the service asks for certificates at all.
 //!
 //! **Data connections.** Passive ones come to `passive_ports`, which a firewall must let through to every node; a
 //! session waits on a random one of them for one connection. Clients in IPv4 that use PASV are told an address:

@@ -24,3 +24,7 @@
 //! `force-command`, as there are no commands here and a restriction must not be ignored. Where a service takes
 //! certificates, an offered key is answered with "go on" whether it is known or not: only the signature shows whether a
 //! certificate comes with it.
+//!
+//! **What a session is called** in lists, metrics and at its end: what its client asks for first, `sftp`, `scp` or
+//! `exec` (the hash commands). A login is one of `sftp` in any case, as nothing was asked for yet. Each operation on a
+//! file has its own word.

@@ -13,12 +13,14 @@
 //! `secp256r1`, `secp384r1`, for everybody else; TLS 1.2 knows only these.
 //!
 //! **Certificates** are made in the cluster (self-signed, or by a request that an authority signs) or brought, as PEM
-//! or PKCS#12 (locked with AES; old ones with 3DES or RC2 are refused with a word on how to write them anew). A chain
+//! or PKCS#12 (locked with AES; old ones with 3DES or RC2 are refused with the commands that write them anew). A chain
 //! is taken if each certificate is signed by the next, the first fits the key, all are in force and may be used by
-//! servers. The private key is sealed with the cluster's data key before it is stored; nothing shows it but an export
-//! `--with-credentials`. New keys are ECDSA on P-256: every client knows it, and a handshake costs a fraction of
-//! RSA's; give a service an RSA certificate besides for those who don't. A service shows the certificate that has the
-//! name the client asks for (SNI) and that the client can verify, and the first of its list where none fits.
+//! servers. The private key is sealed with the cluster's data key before it is stored, and nothing shows it again: an
+//! export says of each certificate that its key is left out, and is applied elsewhere once the certificate was brought
+//! there with its key (`argosy certificate import`). New keys are ECDSA on P-256: every client knows it, and a
+//! handshake costs a fraction of RSA's; give a service an RSA certificate besides for those who don't. A service shows
+//! the certificate that has the name the client asks for (SNI) and that the client can verify, and the first of its
+//! list where none fits.
 //!
 //! **What a change does.** A new certificate, other versions, suites or groups: the next handshake on every node obeys.
 //! No port is closed, no session, no transfer; what runs keeps what it agreed on. A certificate that cannot be opened on

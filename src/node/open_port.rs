@@ -8,44 +8,25 @@ use futures_util::future::BoxFuture;
 use crate::catalog::ServiceKind;
 use crate::ids::Name;
 use crate::listener::{Listener, Remaining, Serve, Surroundings};
-use crate::protocols::{ftp, http, ssh};
+use crate::protocols::sftp::flow::NodeFlow;
+use crate::protocols::{Node, ftp, http, ssh};
 use crate::reconcile::ports::{Material, OpenPort, Opener};
 
 /// Opens ports with what every connection needs.
 pub struct PortOpener {
-    ssh: ssh::Dependencies,
-    ftp: ftp::Dependencies,
-    http: http::Dependencies,
+    node: Node,
+    flow: Arc<NodeFlow>,
+    ftp: ftp::Shared,
     surroundings: Surroundings,
 }
 
 impl PortOpener {
     /// With what every connection and every listener needs.
-    pub fn new(ssh: ssh::Dependencies, surroundings: Surroundings) -> Self {
-        let ftp = ftp::Dependencies {
-            node: ssh.node.clone(),
-            views: ssh.views.clone(),
-            registry: ssh.registry.clone(),
-            vfs: ssh.vfs.clone(),
-            journal: ssh.journal.clone(),
-            clock: ssh.clock.clone(),
-            authenticator: ssh.authenticator.clone(),
-            passive: Arc::default(),
-            buffers: Arc::default(),
-        };
-        let http = http::Dependencies {
-            node: ssh.node.clone(),
-            views: ssh.views.clone(),
-            registry: ssh.registry.clone(),
-            vfs: ssh.vfs.clone(),
-            journal: ssh.journal.clone(),
-            clock: ssh.clock.clone(),
-            authenticator: ssh.authenticator.clone(),
-        };
+    pub fn new(node: Node, surroundings: Surroundings) -> Self {
         Self {
-            ssh,
-            ftp,
-            http,
+            node,
+            flow: Arc::default(),
+            ftp: ftp::Shared::default(),
             surroundings,
         }
     }
@@ -54,13 +35,13 @@ impl PortOpener {
         Ok(match kind {
             ServiceKind::Sftp => {
                 let keys = Arc::new(move || material.host_keys.load_full());
-                ssh::SshService::new(service.clone(), self.ssh.clone(), keys)
+                ssh::SshService::new(service.clone(), self.node.clone(), self.flow.clone(), keys)
             }
             ServiceKind::Ftp | ServiceKind::Ftps | ServiceKind::FtpsImplicit => {
-                ftp::FtpService::new(service.clone(), self.ftp.clone(), Some(material.tls))
+                ftp::FtpService::new(service.clone(), self.node.clone(), self.ftp.clone(), Some(material.tls))
             }
             ServiceKind::Http | ServiceKind::Https => {
-                http::HttpService::new(service.clone(), self.http.clone(), material.tls)?
+                http::HttpService::new(service.clone(), self.node.clone(), material.tls)?
             }
         })
     }

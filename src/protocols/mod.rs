@@ -4,6 +4,9 @@
 
 pub mod ftp;
 pub mod http;
+pub mod node;
 pub mod scp;
 pub mod sftp;
 pub mod ssh;
+
+pub use node::Node;

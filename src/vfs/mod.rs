@@ -28,6 +28,7 @@ mod health;
 pub mod limits;
 mod listing;
 mod local;
+mod looks;
 mod open;
 mod pace;
 mod pieces;
@@ -68,6 +69,7 @@ use staged::held::Held;
 pub use buffers::{Buffers, Chunk};
 pub use contents::{Hash, Hashing, RunningHash};
 pub use handle::OpenFile;
+pub use looks::{long_line, put_name};
 pub use staged::clean::Cleaned;
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
 
@@ -164,7 +166,7 @@ impl Vfs {
         Asker {
             inner: self.inner.clone(),
             session: session.clone(),
-            protocol: self.protocol.unwrap_or(session.protocol),
+            protocol: self.protocol.unwrap_or(session.protocol()),
         }
     }
 

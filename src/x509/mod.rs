@@ -9,11 +9,14 @@ pub mod limits;
 pub mod name;
 mod revocation;
 mod signature;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, missing_docs)]
+pub mod testing;
 
 pub use certificate::{Certificate, Facts, KeyKind};
 pub use client::ClientCertificate;
 pub use revocation::{RevocationFacts, RevocationList};
-pub use signature::is_signed_by;
+pub use signature::{is_signed_by, is_soundly_signed};
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -35,7 +38,7 @@ pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
         .filter(|prefix| prefix.eq_ignore_ascii_case("sha256:"))
         .map_or(text, |_| &text[7..]);
     let digits: String = text.chars().filter(|character| *character != ':').collect();
-    if digits.len() != 64 || !digits.is_ascii() {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let mut hash = [0; 32];

@@ -5,33 +5,62 @@ use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use super::der::{self, SEQUENCE};
 
+const BROKEN: &str = "is cut or broken";
+const WEAK: &str = "is signed with an algorithm that is too weak or not known; sign with SHA-256 or better and RSA, \
+    ECDSA or Ed25519";
+
+/// What was signed, by which algorithm, and the signature.
+struct Signed<'a> {
+    message: &'a [u8],
+    algorithm: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let outer = der::expect(bytes, SEQUENCE)?;
+        let message = der::expect(outer.contents, SEQUENCE)?;
+        let algorithm = der::expect(message.rest, SEQUENCE)?;
+        Some(Self {
+            message: message.whole,
+            algorithm: algorithm.contents,
+            signature: der::bit_string(algorithm.rest)?,
+        })
+    }
+
+    /// The known ways to verify it; none: its algorithm is weak or not known.
+    fn ways(&self) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
+        let known = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        known
+            .iter()
+            .copied()
+            .filter(|way| way.signature_alg_id().as_ref() == self.algorithm)
+    }
+}
+
+/// Whether `signed` (a certificate or a revocation list in DER) is signed by an algorithm that clients take, by
+/// whomever.
+///
+/// # Errors
+/// A clause: `is signed with an algorithm that ...`.
+pub fn is_soundly_signed(signed: &[u8]) -> Result<(), String> {
+    let signed = Signed::read(signed).ok_or(BROKEN)?;
+    signed.ways().next().map(|_| ()).ok_or_else(|| WEAK.to_owned())
+}
+
 /// Whether `signed` (a certificate or a revocation list in DER) bears a signature by the key `spki`
 /// (SubjectPublicKeyInfo in DER).
 ///
 /// # Errors
 /// A clause: `is signed with an algorithm that ...`, `is not signed by ...`.
 pub fn is_signed_by(signed: &[u8], spki: &[u8]) -> Result<(), String> {
-    let broken = || "is cut or broken".to_owned();
-    let outer = der::expect(signed, SEQUENCE).ok_or_else(broken)?;
-    let message = der::expect(outer.contents, SEQUENCE).ok_or_else(broken)?;
-    let algorithm = der::expect(message.rest, SEQUENCE).ok_or_else(broken)?;
-    let signature = der::bit_string(algorithm.rest).ok_or_else(broken)?;
-    let (key_algorithm, key) = public_key(spki).ok_or_else(broken)?;
-    let known = aws_lc_rs::default_provider().signature_verification_algorithms.all;
-    let of_signature =
-        |candidate: &&&dyn SignatureVerificationAlgorithm| candidate.signature_alg_id().as_ref() == algorithm.contents;
-    if !known.iter().any(|candidate| of_signature(&candidate)) {
-        return Err(
-            "is signed with an algorithm that is too weak or not known; sign with SHA-256 or better and RSA, ECDSA \
-             or Ed25519"
-                .to_owned(),
-        );
-    }
-    let holds = known
-        .iter()
-        .filter(of_signature)
-        .filter(|candidate| candidate.public_key_alg_id().as_ref() == key_algorithm)
-        .any(|candidate| candidate.verify_signature(key, message.whole, signature).is_ok());
+    is_soundly_signed(signed)?;
+    let signed = Signed::read(signed).ok_or(BROKEN)?;
+    let (key_algorithm, key) = public_key(spki).ok_or(BROKEN)?;
+    let holds = signed
+        .ways()
+        .filter(|way| way.public_key_alg_id().as_ref() == key_algorithm)
+        .any(|way| way.verify_signature(key, signed.message, signed.signature).is_ok());
     holds
         .then_some(())
         .ok_or_else(|| "is not signed by that key".to_owned())

@@ -2,7 +2,7 @@
 
 use super::{limits, strong};
 use crate::clock::UnixMillis;
-use crate::x509::{Certificate, Facts, KeyKind, is_signed_by};
+use crate::x509::{Certificate, Facts, KeyKind, is_signed_by, is_soundly_signed};
 
 /// Judges a chain, the certificate itself first. `public` is its key's SubjectPublicKeyInfo in DER.
 ///
@@ -52,7 +52,17 @@ pub fn check(chain: &[Certificate], public: &[u8], now: UnixMillis) -> Result<()
     for at in 1..chain.len() {
         follows(chain, &facts, at)?;
     }
-    Ok(())
+    match (chain.last(), facts.last()) {
+        // Nobody looks at the signature of a certificate under itself.
+        (Some(last), Some(facts)) if !facts.is_self_issued() => is_soundly_signed(last.der()).map_err(|reason| {
+            format!(
+                "cannot be used: certificate {} ({}) {reason}",
+                chain.len(),
+                facts.subject
+            )
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether certificate `at` signed the one before it.

@@ -36,6 +36,12 @@ const HMAC: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x02";
 /// What AES's ids begin with; the next byte says which.
 const AES: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01";
 
+/// Without a known cipher of its time (RC2 with 40 bits is broken in minutes) such a file cannot be read here. The two
+/// commands ask for one password each, one after the other.
+const OLD: &str = "is locked in the old way of Windows and of OpenSSL before 3.0 (3DES or RC2), which is not read \
+    here; write it anew with `openssl pkcs12 -legacy -in OLD.p12 -nodes -out PLAIN.pem && openssl pkcs12 -export \
+    -in PLAIN.pem -out NEW.p12 && rm PLAIN.pem`, or have Windows export it as AES256-SHA256";
+
 /// The chain, the certificate of the key first, and the key. The reason, a clause, repeats nothing of them.
 pub fn open(file: &[u8], password: &str) -> Result<(Vec<Certificate>, Pair), String> {
     let mut safe = Safe {
@@ -188,11 +194,7 @@ impl Safe<'_> {
     fn unlock(&mut self, algorithm: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
         let scheme = der::expect(algorithm, OID).ok_or_else(form)?;
         if scheme.contents != PBES2 {
-            return Err(
-                "is locked in an old way (3DES or RC2); write it anew with OpenSSL 3: `openssl pkcs12 -legacy \
-                        -in OLD -nodes | openssl pkcs12 -export -out NEW`"
-                    .to_owned(),
-            );
+            return Err(OLD.to_owned());
         }
         let other = || "is locked in a way that is not read here; AES with PBKDF2 is".to_owned();
         let lock = Lock::read(scheme.rest).ok_or_else(other)?;

@@ -1,7 +1,8 @@
 //! `GET /api/v1/export`: the catalog as a document for `POST /api/v1/apply`, in pages.
 //!
 //! Credentials stand in it only where an owner asks for them; what is left out is told. Private host keys then stand
-//! in the open: the cluster that takes them in seals them anew.
+//! in the open: the cluster that takes them in seals them anew. Private keys of certificates never do: whoever has
+//! them has them from elsewhere, or makes new ones.
 
 use std::sync::Arc;
 
@@ -211,6 +212,20 @@ async fn one(
                 spec["algorithm"] = Value::Null;
             }
         }
+    }
+    if let Some(certificate) = view
+        .certificates
+        .get(&key.name)
+        .filter(|_| key.kind == Kind::Certificate)
+    {
+        if certificate.spec.issued.is_none() {
+            leave("everything: nobody has signed it yet, and the key of its request is never shown");
+            return Ok(());
+        }
+        leave(
+            "its private key, which is never shown: before this is applied elsewhere, bring the certificate there with \
+             its key (argosy certificate import)",
+        );
     }
     if key.kind == Kind::Ban && view.bans.get(&key.name).is_some_and(|ban| ban.spec.automatic) {
         leave("everything: the cluster made it for failed logins");

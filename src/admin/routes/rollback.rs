@@ -28,7 +28,7 @@ use crate::admin::tries::Tries;
 use crate::admin::{AdminApi, limits};
 use crate::catalog::command::role_needed;
 use crate::catalog::limits::STEPS_MAX;
-use crate::catalog::{Expected, Object, ObjectKey, Spec, Transaction};
+use crate::catalog::{Expected, Object, ObjectKey, Spec, Transaction, certificate};
 
 /// Its route.
 pub fn routes() -> Vec<Route> {
@@ -129,18 +129,26 @@ async fn transaction(api: &AdminApi, since: Since, with_credentials: bool) -> Re
     Ok((transaction, left.into()))
 }
 
-/// A host key of the past may be sealed with a data key that is gone.
+/// A private key of the past may be sealed with a data key that is gone.
 async fn usable(api: &AdminApi, key: &ObjectKey, spec: &Spec) -> Result<(), Problem> {
-    let Spec::HostKey(host_key) = spec else {
-        return Ok(());
+    let (context, sealed) = match spec {
+        Spec::HostKey(host_key) => (seal_context(&key.name), vec![&host_key.sealed_private]),
+        Spec::Certificate(certificate) => {
+            let issued = certificate.issued.as_ref().map(|issued| &issued.key);
+            let requested = certificate.requested.as_ref().map(|requested| &requested.key);
+            let keys = issued.into_iter().chain(requested);
+            let sealed = keys.map(|key| &key.sealed_private).collect();
+            (certificate::context(&key.name), sealed)
+        }
+        _ => return Ok(()),
     };
-    let opened = api
-        .cluster
-        .unseal(&seal_context(&key.name), &host_key.sealed_private)
-        .await;
-    opened.map(|_| ()).map_err(|error: NodeError| {
-        let detail =
-            format!("{key} of that revision cannot be opened any more ({error}); name the other objects alone");
-        Problem::new(ProblemKind::Gone, detail)
-    })
+    for sealed in sealed {
+        let opened = api.cluster.unseal(&context, sealed).await;
+        opened.map_err(|error: NodeError| {
+            let detail =
+                format!("{key} of that revision cannot be opened any more ({error}); name the other objects alone");
+            Problem::new(ProblemKind::Gone, detail)
+        })?;
+    }
+    Ok(())
 }

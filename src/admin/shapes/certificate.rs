@@ -136,7 +136,7 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
                 created_at: now,
             }))
         }
-        Brought::Chain(new) => signed(new, present, now).map(kept).map_err(refuse),
+        Brought::Chain(new) => signed(name, new, present, now).map(kept).map_err(refuse),
         Brought::Nothing => match present {
             Some(present) => Ok(kept(present.clone())),
             None => {
@@ -150,11 +150,17 @@ pub fn build(name: &Name, fields: &mut Fields, border: &Border<'_>) -> Result<Bu
 
 /// A chain that comes alone: for the key of the request, or for that of the present chain.
 fn signed(
+    name: &Name,
     chain: Vec<x509::Certificate>,
     present: Option<&Certificate>,
     now: crate::clock::UnixMillis,
 ) -> Result<Certificate, String> {
-    let alone = || "stands alone; give its key as `private`, or ask for a request first".to_owned();
+    let alone = || {
+        format!(
+            "stands alone: no key of it is here, and an export never holds one; give its key as `private`, or bring \
+             both before what is applied (argosy certificate import {name} --chain FILE --private FILE)"
+        )
+    };
     let present = present.ok_or_else(alone)?;
     let public = chain.first().and_then(|own| own.facts()).map(|own| own.spki.as_slice());
     if let Some(requested) = &present.requested
@@ -346,9 +352,4 @@ pub fn show(certificate: &Certificate) -> Value {
         "fingerprint": facts.map(|facts| hex(&facts.fingerprint)),
         "created_at": certificate.created_at.to_rfc3339(),
     })
-}
-
-/// The private key of a certificate as an export has it.
-pub fn private_text(opened: &Zeroizing<Vec<u8>>) -> Value {
-    String::from_utf8_lossy(opened).into()
 }

@@ -1,6 +1,7 @@
 //! The API as a whole, over the real catalog.
 
 mod callers;
+mod certificates;
 mod history;
 mod lists;
 mod nodes;

@@ -10,7 +10,6 @@ mod job;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -18,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::FtpService;
 use super::data::passive::Lease;
-use super::limits::{CONTROL_HANDSHAKE_MAX, QUEUE_MAX};
+use super::limits::QUEUE_MAX;
 use super::state::{Policy, State, Tls};
 use super::status::sentence;
 use super::wire::{Line, Reply};
@@ -88,7 +87,7 @@ enum Next {
 
 /// Serves one connection.
 pub(super) async fn serve(service: Arc<FtpService>, settings: Arc<Object<Service>>, accepted: Accepted) {
-    let (peer, at) = (accepted.peer, accepted.at);
+    let peer = accepted.peer;
     let refused = |reason: String| {
         service.node.journal.record(Event::ConnectionRefused {
             peer,
@@ -99,11 +98,10 @@ pub(super) async fn serve(service: Arc<FtpService>, settings: Arc<Object<Service
     let Some(mut connection) = Connection::new(&service, settings, accepted) else {
         return refused("the random generator failed, or the connection is gone".to_owned());
     };
-    if connection.settings.spec.kind == ServiceKind::FtpsImplicit {
-        let deadline = (at + CONTROL_HANDSHAKE_MAX).saturating_duration_since(Instant::now());
-        if let Err(reason) = connection.secure(deadline).await {
-            return refused(format!("no TLS: {reason}"));
-        }
+    if connection.settings.spec.kind == ServiceKind::FtpsImplicit
+        && let Err(reason) = connection.secure().await
+    {
+        return refused(format!("no TLS: {reason}"));
     }
     let reason = match connection.greet().await {
         Ok(()) => connection.run().await,
@@ -112,7 +110,7 @@ pub(super) async fn serve(service: Arc<FtpService>, settings: Arc<Object<Service
     // What runs ends before its session does.
     connection.job = None;
     match connection.registered.take() {
-        Some(registered) => connection.ended(&registered, reason),
+        Some(registered) => service.node.ended(&registered, reason),
         None => refused(reason),
     }
 }
@@ -122,7 +120,7 @@ impl Connection {
         let mut mark = [0; 16];
         aws_lc_rs::rand::fill(&mut mark).ok()?;
         let spec = &settings.spec;
-        let networks = spec.proxy_networks_on(&service.node.node);
+        let networks = spec.proxy_networks_on(&service.node.name);
         let from = accepted.stream.socket().peer_addr().ok()?;
         let balancers = contains(networks, from.ip()).then(|| networks.into());
         let policy = Policy {
@@ -170,8 +168,8 @@ impl Connection {
 
     async fn greet(&mut self) -> Result<(), Reason> {
         let banner = self.settings.spec.banner.trim_end();
-        let text = if banner.is_empty() { "Argosy" } else { banner }.to_owned();
-        self.say(&Reply::new(220, text)).await
+        let text = if banner.is_empty() { "Argosy" } else { banner };
+        self.say(&Reply::new(220, text.replace("\r\n", "\n"))).await
     }
 
     async fn say(&mut self, reply: &Reply) -> Result<(), Reason> {
@@ -313,18 +311,5 @@ impl Connection {
             return Err(self.goodbye("the session was idle for too long").await);
         }
         Ok(())
-    }
-
-    fn ended(&self, registered: &Registered, reason: Reason) {
-        let session = registered.session();
-        self.service.node.journal.record(Event::SessionEnded {
-            account: session.account().clone(),
-            peer: session.peer,
-            protocol: session.protocol,
-            session: session.id,
-            reason,
-            bytes_in: session.bytes_in.load(Ordering::Relaxed),
-            bytes_out: session.bytes_out.load(Ordering::Relaxed),
-        });
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::limits::{DATA_CONNECT_MAX, DATA_HANDSHAKE_MAX, TLS_UNSENT_BYTES_MAX};
 use super::wire::Reply;
 use crate::catalog::DataPeer;
+use crate::x509::sha256;
 
 use passive::{Given, Lease};
 use stream::{DataStream, Gauge, Wire};
@@ -31,6 +32,8 @@ pub struct Privacy {
     pub peer: DataPeer,
     /// Where the control connection comes from.
     pub client: IpAddr,
+    /// The certificate that the client has shown there, if any (SHA-256).
+    pub shown: Option<[u8; 32]>,
 }
 
 impl Privacy {
@@ -116,7 +119,7 @@ pub async fn prepare(
     let client = given.client;
     let wire = Wire::new(given.socket, given.early, gauge, privacy.is_some());
     let Some(privacy) = privacy else {
-        return Ok(DataStream::Plain(wire));
+        return Ok(DataStream::plain(wire));
     };
     let config = match direction {
         Direction::Down => privacy.config.clone(),
@@ -128,21 +131,27 @@ pub async fn prepare(
             Arc::new(config)
         }
     };
-    let acceptor = tokio_rustls::TlsAcceptor::from(config);
+    let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
     let mark = privacy.mark;
     let handshake = acceptor.accept_with(wire, |connection| {
         connection.set_resumption_data(&mark);
         connection.set_buffer_limit(Some(TLS_UNSENT_BYTES_MAX));
     });
     let stream = match within(DATA_HANDSHAKE_MAX, handshake).await {
-        Ok(stream) => stream,
+        Ok(stream) => DataStream::secured(stream, config),
         Err(error) => return Err(Reply::new(425, format!("No TLS on the data connection: {error}."))),
     };
-    if privacy.peer == DataPeer::Resumed && !privacy.is_own(stream.get_ref().1, client) {
+    let shown = stream.client_chain().first().map(|own| sha256(own));
+    if privacy.shown.is_some() && privacy.shown != shown {
+        let text = "The client certificate of the data connection must be the control connection's.";
+        return Err(Reply::new(522, text));
+    }
+    let is_own = stream.tls().is_some_and(|tls| privacy.is_own(tls, client));
+    if privacy.peer == DataPeer::Resumed && !is_own {
         let text = "The TLS session of the data connection must be the control connection's, resumed.";
         return Err(Reply::new(522, text));
     }
-    Ok(DataStream::Tls(Box::new(stream)))
+    Ok(stream)
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -12,9 +12,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::limits::ENTRIES_PER_STEP;
 use super::verbs::Context;
 use super::wire::time;
-use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
-use crate::vfs::{Attributes, Entry, FileType, Listing, VfsError};
+use crate::vfs::{Attributes, Entry, FileType, Listing, VfsError, long_line, put_name};
 
 /// How a folder is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,67 +82,6 @@ pub fn facts_line(attributes: &Attributes, facts: Facts, name: &[u8]) -> Vec<u8>
     let mut line = line.into_bytes();
     put_name(&mut line, name);
     line
-}
-
-/// Control characters show as `?`, so that no name can forge a second line.
-fn put_name(line: &mut Vec<u8>, name: &[u8]) {
-    line.extend(
-        name.iter()
-            .map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }),
-    );
-}
-
-/// `-rw-r--r--    1 1000     1000          123 Nov 23 10:00 name`; times in UTC.
-fn long_line(entry: &Entry, target: Option<&[u8]>, now: UnixMillis) -> Vec<u8> {
-    let attributes = &entry.attributes;
-    let line = format!(
-        "{} {:>4} {:<8} {:<8} {:>10} {} ",
-        mode_text(attributes),
-        attributes.links,
-        attributes.uid,
-        attributes.gid,
-        attributes.size,
-        date_text(attributes.modified, now)
-    );
-    let mut line = line.into_bytes();
-    put_name(&mut line, &entry.name);
-    if let Some(target) = target {
-        line.extend_from_slice(b" -> ");
-        put_name(&mut line, target);
-    }
-    line
-}
-
-fn mode_text(attributes: &Attributes) -> String {
-    let mut text = String::with_capacity(10);
-    text.push(match attributes.file_type {
-        FileType::File => '-',
-        FileType::Folder => 'd',
-        FileType::Link => 'l',
-        FileType::Other => 'p',
-    });
-    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
-        let bits = attributes.mode >> shift & 7;
-        text.push(if bits & 4 != 0 { 'r' } else { '-' });
-        text.push(if bits & 2 != 0 { 'w' } else { '-' });
-        text.push(match (attributes.mode & special != 0, bits & 1 != 0) {
-            (true, true) => letter,
-            (true, false) => letter.to_ascii_uppercase(),
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    text
-}
-
-/// The time of day within half a year, else the year.
-fn date_text(at: UnixMillis, now: UnixMillis) -> String {
-    const HALF_A_YEAR_MILLIS: i64 = 182 * 24 * 3600 * 1000;
-    let timestamp = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let time = timestamp.to_zoned(jiff::tz::TimeZone::UTC);
-    let recent = at <= now && now.0.saturating_sub(at.0) < HALF_A_YEAR_MILLIS;
-    time.strftime(if recent { "%b %e %H:%M" } else { "%b %e  %Y" })
-        .to_string()
 }
 
 /// The lines of a listing, batch by batch.
@@ -256,6 +194,7 @@ fn pattern(path: &VirtualPath) -> Option<GlobMatcher> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::clock::UnixMillis;
 
     fn attributes(file_type: FileType, mode: u32) -> Attributes {
         Attributes {
@@ -268,49 +207,6 @@ mod tests {
             modified: UnixMillis::from_rfc3339("2026-11-23T10:05:00Z").unwrap(),
             links: 1,
             mark: 0,
-        }
-    }
-
-    #[test]
-    fn an_entry_shows_as_ls_shows_it() {
-        let now = UnixMillis::from_rfc3339("2026-11-24T00:00:00Z").unwrap();
-        let later = UnixMillis::from_rfc3339("2027-11-24T00:00:00Z").unwrap();
-        for (name, file_type, target, now, expected) in [
-            (
-                "a",
-                FileType::File,
-                None,
-                now,
-                "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a",
-            ),
-            (
-                "a",
-                FileType::Folder,
-                None,
-                later,
-                "drw-r--r--    1 1000     100             123 Nov 23  2026 a",
-            ),
-            (
-                "a\r\nb",
-                FileType::File,
-                None,
-                now,
-                "-rw-r--r--    1 1000     100             123 Nov 23 10:05 a??b",
-            ),
-            (
-                "a",
-                FileType::Link,
-                Some("b\n"),
-                now,
-                "lrw-r--r--    1 1000     100             123 Nov 23 10:05 a -> b?",
-            ),
-        ] {
-            let entry = Entry {
-                name: Bytes::from_static(name.as_bytes()),
-                attributes: attributes(file_type, 0o644),
-            };
-            let line = long_line(&entry, target.map(str::as_bytes), now);
-            assert_eq!(String::from_utf8(line).unwrap(), expected);
         }
     }
 

@@ -1,24 +1,15 @@
-//! Sign-in: a password is judged and a session begins, by the same code and with the same events as everywhere.
+//! Sign-in: passwords and certificates are judged. How a session begins is left to `node`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::FtpService;
 use crate::auth::{self, Joined};
-use crate::catalog::Service;
 use crate::events::Event;
-use crate::ids::SessionId;
-use crate::session::{LimitReached, NewSession, Principal, Registered};
+use crate::session::Principal;
 use crate::x509::ClientCertificate;
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-/// Why there is no session.
-pub(super) enum NoSession {
-    /// The one answer for all refusals; why is for the journal.
-    Refused(String),
-    /// The proof was good and a limit was not: that is told.
-    TooMany(&'static str),
-}
 
 /// Judges the certificate that the client has shown; it counts as a key.
 pub(super) fn by_certificate(
@@ -54,59 +45,20 @@ pub(super) async fn prove(
     }
 }
 
-/// Registers the session first and judges it again after, so that no revocation falls between.
-pub(super) fn begin(
+/// Records a login that was refused.
+pub(super) fn refused(
     service: &FtpService,
-    settings: &Service,
-    principal: Principal,
+    user: &str,
     peer: SocketAddr,
     (protocol, method): (&'static str, &'static str),
-) -> Result<Registered, NoSession> {
-    let node = &service.node;
-    let account_max = (node.views)()
-        .account(principal.account.as_str())
-        .and_then(|account| account.spec.sessions_max);
-    let mut id = [0; 16];
-    let random = aws_lc_rs::rand::fill(&mut id);
-    random.map_err(|_| NoSession::Refused("the random generator failed".to_owned()))?;
-    let new = NewSession {
-        principal,
-        service: service.name.clone(),
-        protocol,
-        peer,
-        started_at: node.clock.now(),
-        account_max,
-        service_max: settings.sessions_max,
-    };
-    let registered = node.registry.register(SessionId(u128::from_le_bytes(id)), new);
-    let registered = registered.map_err(|limit| {
-        NoSession::TooMany(match limit {
-            LimitReached::Account => "Too many sessions of this account on this node; try again later.",
-            LimitReached::Service => "Too many sessions of this service on this node; try again later.",
-        })
-    })?;
-    let judged = node.authenticator.judge_new(registered.session(), &node.node);
-    judged.map_err(|reason| NoSession::Refused(reason.to_string()))?;
-    let session = registered.session();
-    node.journal.record(Event::LoginAccepted {
-        account: session.account().clone(),
-        peer,
-        service: service.name.clone(),
-        protocol,
-        method,
-        session: session.id,
-    });
-    Ok(registered)
-}
-
-/// Records a login that was refused.
-pub(super) fn refused(service: &FtpService, user: &str, peer: SocketAddr, protocol: &'static str, reason: String) {
+    reason: String,
+) {
     service.node.journal.record(Event::LoginRefused {
         account: auth::shown_claim(user),
         peer,
         service: service.name.clone(),
         protocol,
-        method: "password",
+        method,
         reason,
     });
 }

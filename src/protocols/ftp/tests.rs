@@ -1,6 +1,7 @@
 //! A service on a free port and a small client: what clients see.
 
 mod bad_input;
+mod certificates;
 mod client;
 mod clients;
 mod doors;

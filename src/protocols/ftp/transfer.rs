@@ -250,7 +250,7 @@ async fn receive(work: Work, file: OpenFile, given: data::passive::Given, named:
     let received = upload.take(&mut stream, work.lenient).await;
     drop(upload);
     let received = received.map_err(|stop| work.stopped(&stop))?;
-    let is_sure = stream.is_private();
+    let is_sure = stream.tls().is_some();
     if let Some(announced) = work.transfer.announced.filter(|_| !is_sure)
         && announced != received
         && announced != offset + received
@@ -274,13 +274,13 @@ async fn receive(work: Work, file: OpenFile, given: data::passive::Given, named:
 async fn close(stream: &mut DataStream) -> std::io::Result<()> {
     stream.flush().await?;
     let closed = timeout(DATA_CLOSE_MAX, stream.shutdown()).await.unwrap_or(Ok(()));
-    if stream.is_private() { Ok(()) } else { closed }
+    if stream.tls().is_some() { Ok(()) } else { closed }
 }
 
 /// Keeps a private connection until the client has ended it too: closed before, its own close_notify would meet a
 /// reset, which can take away what it has not read yet.
 fn linger(mut stream: DataStream) {
-    if !stream.is_private() {
+    if stream.tls().is_none() {
         return;
     }
     tokio::spawn(async move {

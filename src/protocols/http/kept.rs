@@ -5,25 +5,24 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use tokio::time::Instant;
 
 use super::limits::KEPT_IDLE;
-use crate::events::{Event, Journal};
+use crate::protocols::Node;
 use crate::session::{Registered, Session};
 
 /// A session that is recorded as ended when its last request is done and nobody keeps it.
 pub struct Live {
     registered: Registered,
-    journal: Journal,
+    node: Node,
 }
 
 impl Live {
-    pub(super) fn new(registered: Registered, journal: Journal) -> Self {
-        Self { registered, journal }
+    pub(super) fn new(registered: Registered, node: Node) -> Self {
+        Self { registered, node }
     }
 
     /// The session.
@@ -34,20 +33,11 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let session = self.session();
-        let reason = match session.check() {
+        let reason = match self.session().check() {
             Err(reason) => reason.to_string(),
             Ok(()) => "nothing was asked any more".to_owned(),
         };
-        self.journal.record(Event::SessionEnded {
-            account: session.account().clone(),
-            peer: session.peer,
-            protocol: session.protocol,
-            session: session.id,
-            reason,
-            bytes_in: session.bytes_in.load(Ordering::Relaxed),
-            bytes_out: session.bytes_out.load(Ordering::Relaxed),
-        });
+        self.node.ended(&self.registered, reason);
     }
 }
 

@@ -18,40 +18,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::auth::Authenticator;
-use crate::catalog::{Object, Service, ServiceKind, ViewSource};
-use crate::clock::Clock;
-use crate::events::Journal;
+use crate::catalog::{Object, Service, ServiceKind};
 use crate::ids::Name;
-use crate::listener::{Accepted, PermitLimits, Security, Serve, Serving, Terms, TlsSource};
-use crate::session::Registry;
-use crate::vfs::Vfs;
+use crate::listener::{Accepted, Security, Serve, Serving, Terms, TlsSource};
+use crate::protocols::Node;
 
 use kept::Kept;
-
-/// What an HTTP service needs from the node.
-#[derive(Clone)]
-pub struct Dependencies {
-    /// This node's name.
-    pub node: String,
-    /// The latest view.
-    pub views: ViewSource,
-    /// Where sessions are kept.
-    pub registry: Arc<Registry>,
-    /// The files.
-    pub vfs: Vfs,
-    /// Where events go.
-    pub journal: Journal,
-    /// Now.
-    pub clock: Clock,
-    /// Who verifies proofs; one for all services.
-    pub authenticator: Authenticator,
-}
 
 /// One service of the kinds `http` and `https`.
 pub struct HttpService {
     name: Name,
-    node: Dependencies,
+    node: Node,
     tls: TlsSource,
     kept: Arc<Kept>,
 }
@@ -62,7 +39,7 @@ impl HttpService {
     ///
     /// # Errors
     /// The random generator failed.
-    pub fn new(name: Name, node: Dependencies, tls: TlsSource) -> Result<Arc<Self>, String> {
+    pub fn new(name: Name, node: Node, tls: TlsSource) -> Result<Arc<Self>, String> {
         let kept = Kept::new().ok_or("the random generator failed")?;
         let kept = Arc::new(kept);
         tokio::spawn(sweep(Arc::downgrade(&kept)));
@@ -71,7 +48,7 @@ impl HttpService {
 
     /// The settings now; `None` once the service was removed.
     fn settings(&self) -> Option<Arc<Object<Service>>> {
-        (self.node.views)().services.get(&self.name).cloned()
+        self.node.settings(&self.name)
     }
 }
 
@@ -87,16 +64,7 @@ async fn sweep(kept: std::sync::Weak<Kept>) {
 impl Serve for HttpService {
     fn terms(&self) -> Result<Terms, String> {
         let settings = self.settings().ok_or("the service was removed")?;
-        let settings = &settings.spec;
-        Ok(Terms {
-            unauthenticated: PermitLimits {
-                all: settings.unauthenticated_max,
-                per_address: settings.unauthenticated_per_address_max,
-            },
-            connections_per_address_max: settings.connections_per_address_max,
-            proxy_networks: settings.proxy_networks_on(&self.node.node).to_vec(),
-            sources: settings.sources.clone(),
-        })
+        Ok(self.node.terms(&settings.spec))
     }
 
     fn security(&self) -> Result<Security, String> {

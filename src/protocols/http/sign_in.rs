@@ -14,8 +14,8 @@ use super::connection::Connection;
 use super::kept::Live;
 use crate::auth::{self, Joined};
 use crate::events::Event;
-use crate::ids::SessionId;
-use crate::session::{LimitReached, NewSession, Principal};
+use crate::protocols::node::{Arrival, NotBegun};
+use crate::session::{LimitReached, Principal};
 
 /// A name and a password (RFC 7617).
 struct Basic {
@@ -152,42 +152,22 @@ async fn prove(connection: &Connection, basic: &Basic) -> Result<(Principal, &'s
     }
 }
 
-/// Registers the session first and judges it again after, so that no revocation falls between.
 fn begin(connection: &Connection, principal: Principal, method: &'static str) -> Result<Live, Failed> {
-    let node = &connection.service.node;
-    let account_max = (node.views)()
-        .account(principal.account.as_str())
-        .and_then(|account| account.spec.sessions_max);
-    let mut id = [0; 16];
-    let random = aws_lc_rs::rand::fill(&mut id);
-    random.map_err(|_| Failed::Because("the random generator failed".to_owned()))?;
-    let new = NewSession {
+    let service = &connection.service;
+    let arrival = Arrival {
         principal,
-        service: connection.service.name.clone(),
-        protocol: connection.protocol(),
         peer: connection.peer,
-        started_at: node.clock.now(),
-        account_max,
-        service_max: connection.settings.spec.sessions_max,
+        service: &service.name,
+        settings: &connection.settings.spec,
+        protocol: connection.protocol(),
+        method,
     };
-    let registered = node.registry.register(SessionId(u128::from_le_bytes(id)), new);
-    let registered = registered.map_err(|limit| {
-        Failed::TooMany(match limit {
+    match service.node.begin(arrival) {
+        Ok(registered) => Ok(Live::new(registered, service.node.clone())),
+        Err(NotBegun::Refused(reason)) => Err(Failed::Because(reason)),
+        Err(NotBegun::TooMany(limit)) => Err(Failed::TooMany(match limit {
             LimitReached::Account => "too many sessions of this account on this node; try again later",
             LimitReached::Service => "too many sessions of this service on this node; try again later",
-        })
-    })?;
-    let judged = node.authenticator.judge_new(registered.session(), &node.node);
-    judged.map_err(|reason| Failed::Because(reason.to_string()))?;
-    let live = Live::new(registered, node.journal.clone());
-    let session = live.session();
-    node.journal.record(Event::LoginAccepted {
-        account: session.account().clone(),
-        peer: session.peer,
-        service: session.service.clone(),
-        protocol: session.protocol,
-        method,
-        session: session.id,
-    });
-    Ok(live)
+        })),
+    }
 }

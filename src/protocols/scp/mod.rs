@@ -25,8 +25,10 @@ use crate::vfs::{Vfs, VfsError};
 
 pub use command::{Program, Refused};
 
-/// The protocol's name in events.
-pub const PROTOCOL: &str = "scp";
+/// What copies are called in sessions and events.
+const COPY: &str = "scp";
+/// What the other programs are called there.
+const EXEC: &str = "exec";
 
 /// The peer, or its connection, is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +99,20 @@ impl From<Gone> for Stop {
     }
 }
 
+impl Program {
+    /// What sessions and events call what it speaks.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Self::Sink { .. } | Self::Source { .. } => COPY,
+            Self::Hash { .. } => EXEC,
+        }
+    }
+}
+
 /// Runs a program to its end; what it ends with. Dropping the future drops all open files: an upload is interrupted.
 pub async fn run<C: Channel>(program: Program, context: Context, channel: &C) -> u32 {
     let context = Context {
-        vfs: context.vfs.speaking(PROTOCOL),
+        vfs: context.vfs.speaking(program.protocol()),
         ..context
     };
     match program {

@@ -59,8 +59,8 @@ impl<C: Channel> Taking<'_, C> {
                 Step::Refuse { name, reason } => self.refuse(&name, &reason).await?,
                 Step::Take(file) => self.file(&file).await?,
                 Step::Enter(folder) => match self.enter(&folder).await {
-                    Ok(()) => {
-                        state.entered(folder);
+                    Ok(is_new) => {
+                        state.entered(Folder { is_new, ..folder });
                         self.ok().await?;
                     }
                     Err(error) => self.refuse_for(&folder.path, &error).await?,
@@ -119,29 +119,31 @@ impl<C: Channel> Taking<'_, C> {
         self.refuse(path.as_bytes(), &status::text(error)).await
     }
 
-    /// Makes a folder, or finds that it is there.
-    async fn enter(&self, folder: &Folder) -> Result<(), VfsError> {
+    /// Makes a folder, or finds that it is there; whether it is new.
+    async fn enter(&self, folder: &Folder) -> Result<bool, VfsError> {
         let Context { vfs, session } = self.context;
         let _held = self.channel.hold(0);
         let mode = folder.mode_at_first(self.preserve);
         match vfs.attributes(session, &folder.path, true).await {
-            Ok(found) if found.file_type == FileType::Folder => Ok(()),
+            Ok(found) if found.file_type == FileType::Folder => Ok(false),
             Ok(_) => Err(VfsError::NotFolder),
             Err(VfsError::NotFound) => match vfs.make_folder(session, &folder.path, Some(mode)).await {
                 // Somebody else was faster.
-                Err(VfsError::Exists) => Ok(()),
-                made => made,
+                Err(VfsError::Exists) => Ok(false),
+                made => made.map(|()| true),
             },
             Err(error) => Err(error),
         }
     }
 
-    /// Gives a folder what could not be given while it was being filled.
+    /// Gives a folder what could not be given while it was being filled. One that was there before keeps its mode
+    /// unless the client sends its own (`-p`), as with OpenSSH.
     async fn leave(&self, folder: &Folder) -> Result<(), VfsError> {
         let _held = self.channel.hold(0);
         let mode = folder.mode_at_last(self.preserve);
+        let is_due = folder.is_new && mode != folder.mode_at_first(self.preserve);
         let change = AttributeChange {
-            mode: (self.preserve || mode != folder.mode_at_first(self.preserve)).then_some(mode),
+            mode: (self.preserve || is_due).then_some(mode),
             times: folder.times.map(|times| (times.accessed, times.modified)),
             ..AttributeChange::default()
         };

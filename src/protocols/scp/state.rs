@@ -31,6 +31,8 @@ pub struct Folder {
     pub mode: u32,
     /// Times as sent.
     pub times: Option<Times>,
+    /// It was not there before.
+    pub is_new: bool,
 }
 
 impl Folder {
@@ -154,7 +156,12 @@ impl Sink {
             return Step::Refuse { name, reason };
         }
         match self.path_of(&name, true) {
-            Ok(path) => Step::Enter(Folder { path, mode, times }),
+            Ok(path) => Step::Enter(Folder {
+                path,
+                mode,
+                times,
+                is_new: false,
+            }),
             Err(reason) => Step::Refuse { name, reason },
         }
     }

@@ -4,7 +4,6 @@
 //! What is said on it is left to `handler`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use russh::Disconnect;
@@ -12,7 +11,7 @@ use russh::server::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::handler::{Connection, PROTOCOL};
+use super::handler::Connection;
 use super::limits::{CUT_WAIT, DRAIN_QUIET, GOODBYE, ORDERS_MAX};
 use super::line::{Line, Socket};
 use super::{Ready, SshService};
@@ -73,7 +72,7 @@ pub(super) async fn serve(service: Arc<SshService>, ready: Arc<Ready>, accepted:
     let settings = ready.service();
     let grace = accepted.at + Duration::from_secs(settings.login_grace_seconds.into());
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-    let (line, flow) = (Line::new(), Flow::new(service.node.flow.clone()));
+    let (line, flow) = (Line::new(), Flow::new(service.flow.clone()));
     let _cut = CutAtEnd(line.clone());
     let handler = Connection::new(
         service.clone(),
@@ -144,7 +143,7 @@ pub(super) async fn serve(service: Arc<SshService>, ready: Arc<Ready>, accepted:
     }
     state.collect();
     match &state.registered {
-        Some(registered) => ended(&service, registered, ending.reason),
+        Some(registered) => service.node.ended(registered, ending.reason),
         None => refused(&service, peer, ending.reason),
     }
 }
@@ -234,18 +233,5 @@ fn refused(service: &SshService, peer: std::net::SocketAddr, reason: String) {
         peer,
         service: service.name.clone(),
         reason,
-    });
-}
-
-fn ended(service: &SshService, registered: &Registered, reason: String) {
-    let session = registered.session();
-    service.node.journal.record(Event::SessionEnded {
-        account: session.account().clone(),
-        peer: session.peer,
-        protocol: PROTOCOL,
-        session: session.id,
-        reason,
-        bytes_in: session.bytes_in.load(Ordering::Relaxed),
-        bytes_out: session.bytes_out.load(Ordering::Relaxed),
     });
 }

@@ -31,7 +31,7 @@ use crate::protocols::sftp::flow::Flow;
 use crate::protocols::sftp::inbox::Inbox;
 use crate::protocols::sftp::{self, Ended, Gone, Outlet};
 
-/// The protocol's name in sessions and events.
+/// The protocol's name in logins, and in sessions and events as long as nothing else was asked for.
 pub(super) const PROTOCOL: &str = "sftp";
 
 /// One connection, as russh sees it.
@@ -135,6 +135,7 @@ impl Connection {
             vfs: self.service.node.vfs.clone(),
             session: self.session.clone()?,
         };
+        context.session.speaks(program.protocol());
         let intake = Intake::new(self.flow.clone());
         let running = ProgramChannel {
             outlet: self.outlet(channel, &russh.handle()),
@@ -151,6 +152,7 @@ impl Connection {
     fn start_sftp(&mut self, channel: ChannelId, packet_bytes: usize, russh: &Session) -> Option<Subsystem> {
         let handle = russh.handle();
         let session = self.session.clone()?;
+        session.speaks(PROTOCOL);
         let inbox = Inbox::new(self.flow.clone());
         let outlet = self.outlet(channel, &handle);
         let serving = sftp::serve(sftp::Channel {

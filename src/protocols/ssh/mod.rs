@@ -21,45 +21,24 @@ use russh::{Limits, MethodKind, MethodSet, SshId};
 
 use algorithms::Offer;
 
-use crate::auth::{self, Authenticator, HostIdentity, Missing};
-use crate::catalog::{Object, Service, ViewSource};
-use crate::clock::{Clock, UnixMillis};
-use crate::events::Journal;
+use crate::auth::{self, HostIdentity, Missing};
+use crate::catalog::{Object, Service};
+use crate::clock::UnixMillis;
 use crate::ids::Name;
-use crate::listener::{Accepted, PermitLimits, Serve, Serving, Terms};
-use crate::session::Registry;
-use crate::vfs::Vfs;
+use crate::listener::{Accepted, Serve, Serving, Terms};
 
+use super::Node;
 use super::sftp::flow::{NodeFlow, WINDOW_INITIAL};
 
 /// Gives the host keys that are shown now, the most preferred first; read at each accept.
 pub type HostKeySource = Arc<dyn Fn() -> Arc<Vec<Arc<HostIdentity>>> + Send + Sync>;
 
-/// What an SSH service needs from the node.
-#[derive(Clone)]
-pub struct Dependencies {
-    /// This node's name.
-    pub node: String,
-    /// The latest view.
-    pub views: ViewSource,
-    /// Where sessions are kept.
-    pub registry: Arc<Registry>,
-    /// The files.
-    pub vfs: Vfs,
-    /// Where events go.
-    pub journal: Journal,
-    /// Now.
-    pub clock: Clock,
-    /// Who verifies proofs; one for all services.
-    pub authenticator: Authenticator,
-    /// What all connections hold; one for all services.
-    pub flow: Arc<NodeFlow>,
-}
-
 /// One service of the kind `sftp`.
 pub struct SshService {
     name: Name,
-    node: Dependencies,
+    node: Node,
+    /// What all connections hold; one for all services.
+    flow: Arc<NodeFlow>,
     host_keys: HostKeySource,
     ready: ArcSwapOption<Ready>,
 }
@@ -117,23 +96,23 @@ impl Ready {
 
 impl SshService {
     /// The service `name` of the catalog; its settings are read from the view at each accept.
-    pub fn new(name: Name, node: Dependencies, host_keys: HostKeySource) -> Arc<Self> {
+    pub fn new(name: Name, node: Node, flow: Arc<NodeFlow>, host_keys: HostKeySource) -> Arc<Self> {
         Arc::new(Self {
             name,
             node,
+            flow,
             host_keys,
             ready: ArcSwapOption::empty(),
         })
     }
 
-    /// The settings now; `None` once the service was removed.
-    fn settings(&self) -> Option<Arc<Object<Service>>> {
-        (self.node.views)().services.get(&self.name).cloned()
-    }
-
     /// What a connection that comes now starts from; `None` once the service was removed.
     fn ready(&self) -> Option<Arc<Ready>> {
-        let (settings, host_keys, now) = (self.settings()?, (self.host_keys)(), self.node.clock.now());
+        let (settings, host_keys, now) = (
+            self.node.settings(&self.name)?,
+            (self.host_keys)(),
+            self.node.clock.now(),
+        );
         if let Some(ready) = &*self.ready.load()
             && Arc::ptr_eq(&ready.settings, &settings)
             && Arc::ptr_eq(&ready.host_keys, &host_keys)
@@ -150,19 +129,10 @@ impl SshService {
 impl Serve for SshService {
     fn terms(&self) -> Result<Terms, String> {
         let ready = self.ready().ok_or("the service was removed")?;
-        let settings = ready.service();
         if let Some(reason) = &ready.unfit {
             return Err(reason.clone());
         }
-        Ok(Terms {
-            unauthenticated: PermitLimits {
-                all: settings.unauthenticated_max,
-                per_address: settings.unauthenticated_per_address_max,
-            },
-            connections_per_address_max: settings.connections_per_address_max,
-            proxy_networks: settings.proxy_networks_on(&self.node.node).to_vec(),
-            sources: settings.sources.clone(),
-        })
+        Ok(self.node.terms(ready.service()))
     }
 
     fn serve(self: Arc<Self>, accepted: Accepted) -> Serving {

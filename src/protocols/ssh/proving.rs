@@ -15,8 +15,8 @@ use super::handler::{Connection, PROTOCOL};
 use super::login::Asked;
 use crate::auth::{self, Beside, Joined, Missing, NotChanged, Proven, Refused};
 use crate::events::Event;
-use crate::ids::SessionId;
-use crate::session::{LimitReached, NewSession, Principal};
+use crate::protocols::node::{Arrival, NotBegun};
+use crate::session::Principal;
 
 const KEYBOARD: &str = "keyboard-interactive";
 
@@ -261,48 +261,20 @@ impl Connection {
         }
     }
 
-    /// Registers the session first and judges it again after, so that no revocation falls between.
     fn begin(&mut self, principal: Principal, method: &'static str) -> Result<(), String> {
-        let node = &self.service.node;
-        let account_max = (node.views)()
-            .account(principal.account.as_str())
-            .and_then(|account| account.spec.sessions_max);
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| "the random generator failed".to_owned())?;
-        let account = principal.account.clone();
-        let new = NewSession {
+        let begun = self.service.node.begin(Arrival {
             principal,
-            service: self.service.name.clone(),
-            protocol: PROTOCOL,
             peer: self.peer,
-            started_at: node.clock.now(),
-            account_max,
-            service_max: self.ready.service().sessions_max,
-        };
-        let registered = match node.registry.register(SessionId(u128::from_le_bytes(id)), new) {
-            Ok(registered) => registered,
-            Err(limit) => {
-                let whose = match limit {
-                    LimitReached::Account => "this account",
-                    LimitReached::Service => "this service",
-                };
-                let text = format!("too many sessions of {whose} on this node; try again later");
-                self.too_many = Some(text.clone());
-                return Err(text);
-            }
-        };
-        node.authenticator
-            .judge_new(registered.session(), &node.node)
-            .map_err(|reason| reason.to_string())?;
-        let session = registered.session().clone();
-        node.journal.record(Event::LoginAccepted {
-            account,
-            peer: self.peer,
-            service: self.service.name.clone(),
+            service: &self.service.name,
+            settings: self.ready.service(),
             protocol: PROTOCOL,
             method,
-            session: session.id,
         });
+        let registered = begun.map_err(|not| match not {
+            NotBegun::Refused(reason) => reason,
+            NotBegun::TooMany(limit) => self.too_many.insert(limit.to_string()).clone(),
+        })?;
+        let session = registered.session().clone();
         self.orders
             .try_send(Order::SignedIn(registered))
             .map_err(|_| "the connection is ending".to_owned())?;

@@ -1,7 +1,10 @@
 //! OpenSSH's own client against a service on a free port: what users see.
 
+mod scp;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,17 +12,23 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::*;
-use crate::auth::{self, HostIdentity};
-use crate::catalog::{Account, AuthorizedKey, Durability, Mount, Object, Storage, View};
-use crate::clock::UnixMillis;
+use crate::auth::{self, Authenticator, HostIdentity};
+use crate::catalog::{Account, AuthorizedKey, Durability, Mount, Object, Storage, View, ViewSource};
+use crate::clock::{Clock, UnixMillis};
+use crate::events::Journal;
 use crate::listener::{Listener, Surroundings};
 use crate::path::VirtualPath;
-use crate::session::CloseReason;
+use crate::session::{CloseReason, Registry};
+use crate::vfs::Vfs;
 
 struct World {
     folder: TempDir,
     registry: Arc<Registry>,
-    listener: Listener,
+    listener: Option<Listener>,
+    port: u16,
+    view: Arc<Mutex<Arc<View>>>,
+    /// No write finds room.
+    full: Arc<AtomicBool>,
 }
 
 fn name(text: &str) -> Name {
@@ -80,27 +89,55 @@ impl World {
         view.services
             .insert(name("sftp"), object("sftp", Service::sftp(1, Vec::new())));
         let view = Arc::new(Mutex::new(Arc::new(view)));
-        let views: ViewSource = Arc::new(move || view.lock().unwrap().clone());
+        let views: ViewSource = {
+            let view = view.clone();
+            Arc::new(move || view.lock().unwrap().clone())
+        };
+        let full = Arc::new(AtomicBool::new(false));
+        let is_full = {
+            let full = full.clone();
+            move || full.load(Ordering::SeqCst)
+        };
         let (_, host_key) = auth::generate_host_key("ssh-ed25519").unwrap();
         let host_keys = Arc::new(vec![Arc::new(HostIdentity::parse(&host_key, None).unwrap())]);
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
-        let node = Dependencies {
-            node: "node-1".to_owned(),
+        let node = Node {
+            name: "node-1".to_owned(),
             views: views.clone(),
             registry: registry.clone(),
-            vfs: Vfs::new(views.clone(), clock.clone(), journal.clone(), 1),
+            vfs: Vfs::on_a_disk(views.clone(), clock.clone(), journal.clone(), is_full),
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
-            flow: Arc::default(),
         };
-        let service = SshService::new(name("sftp"), node, Arc::new(move || host_keys.clone()));
+        let service = SshService::new(name("sftp"), node, Arc::default(), Arc::new(move || host_keys.clone()));
         let address = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::open(address, name("sftp"), service, Surroundings::alone(journal)).unwrap();
         Self {
             folder,
             registry,
-            listener,
+            port: listener.local_addr().port(),
+            listener: Some(listener),
+            view,
+            full,
+        }
+    }
+
+    /// Changes the view; its revision rises.
+    fn change(&self, change: impl FnOnce(&mut View)) {
+        let mut current = self.view.lock().unwrap();
+        let mut view = View::clone(&current);
+        view.revision += 1;
+        change(&mut view);
+        *current = Arc::new(view);
+    }
+
+    /// Waits until it is so.
+    async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !so(self) {
+            assert!(Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -120,7 +157,7 @@ impl World {
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
             &format!("User={user}"),
-            &format!("Port={}", self.listener.local_addr().port()),
+            &format!("Port={}", self.port),
         ] {
             command.args(["-o", option]);
         }
@@ -190,11 +227,9 @@ async fn a_closed_session_ends_at_once_and_a_second_one_over_the_limit_is_told_w
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.registry.count() == 0 {
-        assert!(Instant::now() < deadline, "nobody signed in");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    world
+        .until("somebody signs in", |world| world.registry.count() == 1)
+        .await;
     let second = text(&world.batch("alice", "ls\n").await);
     assert!(second.contains("too many sessions"), "{second}");
     let start = Instant::now();
@@ -204,8 +239,7 @@ async fn a_closed_session_ends_at_once_and_a_second_one_over_the_limit_is_told_w
         .unwrap()
         .unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    while world.registry.count() > 0 {
-        assert!(Instant::now() < deadline, "the session stayed");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    world
+        .until("the session ends", |world| world.registry.count() == 0)
+        .await;
 }

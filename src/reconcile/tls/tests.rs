@@ -1,9 +1,6 @@
 use std::sync::Mutex;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
-};
+use rcgen::{CertificateParams, KeyPair, SerialNumber};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +11,7 @@ use crate::catalog::CertificateKey;
 use crate::catalog::{Authority, AuthorityKind, ClientCertificates, Issued, Object};
 use crate::clock::UnixMillis;
 use crate::x509;
+use crate::x509::testing::{anchor, issued, issuer, revoking};
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
@@ -27,16 +25,6 @@ fn object<T>(text: &str, revision: u64, spec: T) -> Arc<Object<T>> {
         changed_by: String::new(),
         changed_at: UnixMillis(0),
     })
-}
-
-type Issuer = CertifiedIssuer<'static, KeyPair>;
-
-fn issuer() -> Issuer {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Partners");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// What is sealed here is what it is.
@@ -171,15 +159,14 @@ fn client_like(client: &Arc<ClientConfig>) -> Arc<ClientConfig> {
 
 #[tokio::test]
 async fn a_session_resumes_on_another_node_until_anything_of_the_trust_changes() {
-    let issuer = issuer();
+    let issuer = issuer("Partners");
     let shown = certificate(&["a.example"]);
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "alice");
-    params.serial_number = Some(SerialNumber::from(7));
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate().unwrap();
-    let own = params.signed_by(&key, &issuer).unwrap();
-    let client = client(&[der(&shown)], Some((own.der(), &key)));
+    let own = issued(&issuer, "alice", |params| {
+        params.serial_number = Some(SerialNumber::from(7));
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let own_der = own.certificate.der().to_vec().into();
+    let client = client(&[der(&shown)], Some((&own_der, &own.key)));
     let tls = TlsSettings {
         client_certificates: ClientCertificates::Required,
         authorities: vec![name("partners")],
@@ -189,31 +176,13 @@ async fn a_session_resumes_on_another_node_until_anything_of_the_trust_changes()
         let mut view = view(tls.clone(), &[("a", 1, &shown)]);
         let mut authority = Authority::ssh_user(Vec::new());
         authority.kind = AuthorityKind::TlsClient;
-        authority.certificates = vec![x509::Certificate::read(issuer.der()).unwrap()];
+        authority.certificates = vec![anchor(&issuer)];
         authority.revocation_lists = lists;
         view.authorities
             .insert(name("partners"), object("partners", revision, authority));
         view
     };
-    let list = |number: u64, revoked: &[u64]| {
-        let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2026, 1, 1),
-            next_update: date_time_ymd(4000, 1, 1),
-            crl_number: SerialNumber::from(number),
-            issuing_distribution_point: None,
-            revoked_certs: revoked
-                .iter()
-                .map(|serial| RevokedCertParams {
-                    serial_number: SerialNumber::from(*serial),
-                    revocation_time: date_time_ymd(2026, 1, 1),
-                    reason_code: None,
-                    invalidity_date: None,
-                })
-                .collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        x509::RevocationList::read(params.signed_by(&issuer).unwrap().der()).unwrap()
-    };
+    let list = |number: u64, revoked: &[u64]| revoking(&issuer, number, revoked);
     let nodes = Mutex::new([handshakes(), handshakes()]);
     let sources = nodes.lock().unwrap().each_ref().map(|node| node.source(&name("ftps")));
     let pass = async |view: View| {

@@ -8,9 +8,24 @@ use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::house::{House, User, name, resuming, writing};
-use crate::catalog::Durability;
+use crate::catalog::{Durability, ViewSource};
+use crate::clock::Clock;
+use crate::events::Journal;
 use crate::vfs::local::{FaultPoint, Faults};
-use crate::vfs::{AttributeChange, VfsError};
+use crate::vfs::{AttributeChange, Vfs, VfsError};
+
+impl Vfs {
+    /// One whose disk is full while `is_full` says so, for tests of protocols.
+    pub(crate) fn on_a_disk(
+        view: ViewSource,
+        clock: Clock,
+        journal: Journal,
+        is_full: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let plan = move |at| (at == FaultPoint::Write && is_full()).then_some(Errno::NOSPC);
+        Self::with_faults(view, clock, journal, 1, Faults::planned(plan))
+    }
+}
 
 #[tokio::test]
 async fn a_failed_fsync_fails_that_upload_which_is_not_published_and_fsync_is_not_tried_again() {

@@ -19,11 +19,12 @@ use crate::protocols::ftp::data::passive::{Expected, Lease};
 use crate::protocols::ftp::data::stream::Gauge;
 use crate::protocols::ftp::data::{Opening, Privacy};
 use crate::protocols::ftp::limits::{BAD_LINES_MAX, CONTROL_HANDSHAKE_MAX, LOOKUP_MAX};
-use crate::protocols::ftp::login::{self, NoSession};
+use crate::protocols::ftp::login;
 use crate::protocols::ftp::state::{Door, PassiveForm, Step, Task, Transfer};
 use crate::protocols::ftp::transfer::{self, Ended, Received, Work};
 use crate::protocols::ftp::verbs::{self, Context, Done};
 use crate::protocols::ftp::wire::{Command, Line, Reply, address, command};
+use crate::protocols::node::{Arrival, NotBegun};
 use crate::session::Principal;
 
 impl Connection {
@@ -150,7 +151,10 @@ impl Connection {
     ///
     /// # Errors
     /// Why it failed.
-    pub(super) async fn secure(&mut self, deadline: Duration) -> Result<(), String> {
+    pub(super) async fn secure(&mut self) -> Result<(), String> {
+        // Who has not signed in after the grace is sent away: a handshake is no way round that.
+        let grace = self.grace_at.saturating_duration_since(Instant::now());
+        let deadline = grace.min(CONTROL_HANDSHAKE_MAX);
         let source = self.service.tls.clone().ok_or("the service has no certificate")?;
         let secured = self.control.secure(source()?, deadline, &self.mark).await;
         secured.map_err(|error| error.to_string())?;
@@ -182,8 +186,7 @@ impl Connection {
         // Whatever was sent in clear after AUTH is not the client's, or should not be.
         self.lines.clear();
         self.say(&Reply::new(234, "TLS begins.")).await?;
-        let secured = self.secure(CONTROL_HANDSHAKE_MAX).await;
-        secured.map_err(|reason| format!("no TLS: {reason}"))?;
+        self.secure().await.map_err(|reason| format!("no TLS: {reason}"))?;
         self.state.secured(private);
         Ok(())
     }
@@ -232,14 +235,15 @@ impl Connection {
         let welcome = if method == "password" { 230 } else { 232 };
         let user = user.to_owned();
         let protocol = self.protocol();
-        let begun = proven.map_err(NoSession::Refused).and_then(|principal| {
-            login::begin(
-                &self.service,
-                &self.settings.spec,
+        let begun = proven.map_err(NotBegun::Refused).and_then(|principal| {
+            self.service.node.begin(Arrival {
                 principal,
-                self.peer,
-                (protocol, method),
-            )
+                peer: self.peer,
+                service: &self.service.name,
+                settings: &self.settings.spec,
+                protocol,
+                method,
+            })
         });
         match begun {
             Ok(registered) => {
@@ -249,12 +253,13 @@ impl Connection {
                 self.active_at = Instant::now();
                 self.say(&Reply::new(welcome, "Welcome.")).await
             }
-            Err(NoSession::TooMany(text)) => {
-                login::refused(&self.service, &user, self.peer, protocol, text.to_owned());
-                Err(self.goodbye(text).await)
+            Err(NotBegun::TooMany(limit)) => {
+                let text = limit.to_string();
+                login::refused(&self.service, &user, self.peer, (protocol, method), text.clone());
+                Err(self.goodbye(&text).await)
             }
-            Err(NoSession::Refused(reason)) => {
-                login::refused(&self.service, &user, self.peer, protocol, reason);
+            Err(NotBegun::Refused(reason)) => {
+                login::refused(&self.service, &user, self.peer, (protocol, method), reason);
                 self.state.refused();
                 self.attempts += 1;
                 if self.attempts >= self.settings.spec.login_attempts_max {
@@ -268,7 +273,7 @@ impl Connection {
     async fn restart(&mut self, reply: Reply) -> Result<(), Reason> {
         self.lease = None;
         if let Some(registered) = self.registered.take() {
-            self.ended(&registered, "the client began anew".to_owned());
+            self.service.node.ended(&registered, "the client began anew".to_owned());
             let grace = self.settings.spec.login_grace_seconds;
             self.grace_at = Instant::now() + Duration::from_secs(grace.into());
         }
@@ -292,11 +297,8 @@ impl Connection {
             },
             balancers: self.balancers.clone(),
         };
-        let leased = self
-            .service
-            .node
-            .passive
-            .lease(own.ip().to_canonical(), ftp.passive_ports, expected);
+        let passive = &self.service.shared.passive;
+        let leased = passive.lease(own.ip().to_canonical(), ftp.passive_ports, expected);
         leased.map_err(|error| {
             tracing::warn!(service = %self.service.name, %error, "no passive port");
             Reply::new(425, "No port is free; try again later.")
@@ -317,7 +319,7 @@ impl Connection {
                 .await;
         }
         let spec = &self.settings.spec;
-        match spec.passive_address_for(&self.service.node.node, self.peer.ip()) {
+        match spec.passive_address_for(&self.service.node.name, self.peer.ip()) {
             PassiveAddress::Connection => self.told(v4(self.local)).await,
             PassiveAddress::Address(address) => self.told(Ok(*address)).await,
             PassiveAddress::Name(name) => {
@@ -392,6 +394,7 @@ impl Connection {
                 mark: self.mark,
                 peer: ftp.data_peer,
                 client: self.peer.ip(),
+                shown: self.certificate.as_ref().map(|certificate| certificate.fingerprint),
             }),
             (true, None) => return self.say(&Reply::new(425, "There is no TLS to go by.")).await,
         };
@@ -403,7 +406,7 @@ impl Connection {
             opening,
             privacy,
             gauge: gauge.clone(),
-            buffers: self.service.node.buffers.clone(),
+            buffers: self.service.shared.buffers.clone(),
             lenient: ftp.lenient_tls_end,
             say,
         };

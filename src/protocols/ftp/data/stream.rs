@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::protocols::ftp::limits::{GATHERED_BYTES_MIN, TRANSFER_BYTES};
 
@@ -151,53 +150,5 @@ fn written(polled: &Poll<io::Result<usize>>) -> Option<usize> {
     }
 }
 
-/// A data connection.
-pub enum DataStream {
-    /// In clear.
-    Plain(Wire),
-    /// In TLS. Its end without close_notify is an error on reading.
-    Tls(Box<TlsStream<Wire>>),
-}
-
-impl DataStream {
-    /// Whether TLS goes round it.
-    pub fn is_private(&self) -> bool {
-        matches!(self, Self::Tls(_))
-    }
-}
-
-impl AsyncRead for DataStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(wire) => Pin::new(wire).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for DataStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(wire) => Pin::new(wire).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(wire) => Pin::new(wire).poll_flush(context),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(wire) => Pin::new(wire).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
-        }
-    }
-}
+/// A data connection. Its end without close_notify, where TLS goes round it, is an error on reading.
+pub type DataStream = crate::listener::Stream<Wire>;

@@ -1,8 +1,11 @@
-use tokio::io::AsyncWriteExt;
+use std::sync::atomic::Ordering;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::world::{World, content};
 use crate::catalog::ServiceKind;
+use crate::protocols::ftp::limits::LINE_DISCARD_BYTES_MAX;
 use crate::session::CloseReason;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,4 +182,121 @@ async fn a_data_connection_that_never_comes_is_answered_and_nothing_is_left() {
     assert_eq!(client.reply().await.0, 226);
     assert_eq!((world.get("f"), world.staged()), (None, 0));
     assert_eq!(client.upload("STOR f", b"abc").await, 226);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_never_ends_ends_its_connection_and_no_other() {
+    let world = World::plain();
+    let mut other = world.alice().await;
+    let mut stream = world.connect().await;
+    let piece = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent <= 2 * LINE_DISCARD_BYTES_MAX && stream.write_all(&piece).await.is_ok() {
+        sent += piece.len();
+    }
+    assert!(sent < 2 * LINE_DISCARD_BYTES_MAX, "the server takes it for ever");
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said).await;
+    assert!(!said.starts_with(b"500"), "{}", said.escape_ascii());
+    assert_eq!(other.code("NOOP").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_vanishes_in_a_download_leaves_no_session_and_no_port() {
+    let world = World::new(ServiceKind::Ftp, |service| service.ftp.passive_ports = (42_980, 42_980));
+    world.put("f", &content(30_000_000));
+    for control_first in [true, false] {
+        let mut client = world.alice().await;
+        let stream = client.begin("RETR f").await;
+        match control_first {
+            true => drop(client),
+            false => {
+                drop(stream);
+                assert_eq!(client.reply().await.0, 426);
+                continue;
+            }
+        }
+        world
+            .until("the session is gone", |world| world.registry.count() == 0)
+            .await;
+        drop(stream);
+    }
+    world
+        .until("the session is gone", |world| world.registry.count() == 0)
+        .await;
+    // The one port there is can be had again.
+    let mut client = world.alice().await;
+    assert_eq!(client.download("RETR f").await.1.len(), 30_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_in_an_upload_ends_it_with_452_and_publishes_nothing() {
+    for keep in [true, false] {
+        let world = World::plain();
+        world.storage(|storage| storage.keep_interrupted = keep);
+        world.put("f", b"before");
+        let mut client = world.alice().await;
+        for line in ["STOR f", "APPE g", "STOU f"] {
+            world.put("g", b"begun");
+            let mut stream = client.begin(line).await;
+            stream.write_all(&content(1_000_000)).await.unwrap();
+            stream.flush().await.unwrap();
+            world.full.store(true, Ordering::SeqCst);
+            let _ = stream.write_all(&content(3_000_000)).await;
+            drop(stream);
+            let (code, text) = client.reply().await;
+            assert_eq!(code, 452, "{line}: {text}");
+            world.full.store(false, Ordering::SeqCst);
+            assert_eq!(world.get("f").unwrap(), b"before", "{line}");
+        }
+        // What may be gone on with is kept for its account, if it is to be; nothing else.
+        world
+            .until("the rest is in order", |world| keep || world.staged() == 0)
+            .await;
+        assert_eq!(client.upload("STOR f", b"after").await, 226);
+        assert_eq!(world.get("f").unwrap(), b"after");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_over_the_size_that_is_allowed_is_refused_and_leaves_nothing() {
+    let world = World::plain();
+    world.account(|account| account.restrictions.upload_bytes_max = Some(1_000_000));
+    let mut client = world.alice().await;
+    let mut stream = client.begin("STOR f").await;
+    let _ = stream.write_all(&content(3_000_000)).await;
+    drop(stream);
+    assert_eq!(client.reply().await.0, 552);
+    world.until("nothing is left", |world| world.staged() == 0).await;
+    assert_eq!(world.get("f"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accounts_limit_and_an_addresss_limit_are_kept() {
+    let world = World::new(ServiceKind::Ftp, |service| service.connections_per_address_max = 2);
+    world.account(|account| account.sessions_max = Some(1));
+    let _first = world.alice().await;
+    let mut second = world.client().await;
+    assert_eq!(second.code("USER alice").await, 331);
+    let (code, text) = second.ask("PASS secret").await;
+    assert!(code == 421 && text.contains("of this account"), "{text}");
+    drop(second);
+    let _second = world.client().await;
+    let mut third = world.connect().await;
+    assert!(
+        !matches!(third.read(&mut [0; 8]).await, Ok(1..)),
+        "one connection too many"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_banner_is_the_greeting_line_by_line_and_forges_no_reply() {
+    let world = World::new(ServiceKind::Ftp, |service| {
+        service.banner = "Welcome.\r\n230 Signed in.\nNo strangers.\n".to_owned();
+    });
+    let mut stream = world.connect().await;
+    let expected = b"220-Welcome.\r\n 230 Signed in.\r\n220 No strangers.\r\n";
+    let mut greeting = vec![0; expected.len()];
+    stream.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(greeting.escape_ascii().to_string(), expected.escape_ascii().to_string());
 }

@@ -36,6 +36,11 @@ impl Client {
         self.stream.as_mut().unwrap()
     }
 
+    /// The connection itself, for who goes on by itself.
+    pub(super) fn take(&mut self) -> Box<dyn Bytes> {
+        self.stream.take().unwrap()
+    }
+
     /// One line; `None`: the server has closed.
     async fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
@@ -76,6 +81,14 @@ impl Client {
         let line = format!("{line}\r\n");
         self.stream().write_all(line.as_bytes()).await.unwrap();
         self.stream().flush().await.unwrap();
+    }
+
+    /// The reply's code; `None`: the connection is gone.
+    pub(super) async fn try_code(&mut self, line: &str) -> Option<u16> {
+        let line = format!("{line}\r\n");
+        self.stream().write_all(line.as_bytes()).await.ok()?;
+        self.stream().flush().await.ok()?;
+        Some(self.reply().await.0).filter(|code| *code != 0)
     }
 
     pub(super) async fn ask(&mut self, line: &str) -> (u16, String) {

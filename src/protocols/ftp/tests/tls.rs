@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::Client;
@@ -17,7 +19,7 @@ async fn implicit_tls_begins_with_the_first_byte() {
     client.sign_in().await;
     assert_eq!(client.upload("STOR f", b"content").await, 226);
     assert_eq!(client.download("RETR f").await, (226, b"content".to_vec()));
-    assert_eq!(world.registry.list()[0].protocol, "ftps");
+    assert_eq!(world.registry.list()[0].protocol(), "ftps");
     let mut plain = world.connect().await;
     plain.write_all(b"USER alice\r\n").await.unwrap();
     let mut rest = Vec::new();
@@ -88,6 +90,38 @@ async fn a_failed_handshake_on_control_ends_it() {
     let _ = client.stream().read_to_end(&mut rest).await;
     assert!(!rest.starts_with(b"5"), "{}", rest.escape_ascii());
     world.client().await.secure().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_makes_no_handshake_in_time_has_no_connection_and_leaves_no_place_taken() {
+    for kind in [ServiceKind::Ftps, ServiceKind::FtpsImplicit] {
+        let world = World::new(kind, |service| {
+            service.login_grace_seconds = 1;
+            service.unauthenticated_per_address_max = 1;
+        });
+        for begins in [&b""[..], b"\x16\x03\x01\x02\x00\x01", b"USER alice\r\nPASS secret\r\n"] {
+            let mut silent = world.connect().await;
+            if kind == ServiceKind::Ftps {
+                silent.write_all(b"AUTH TLS\r\n").await.unwrap();
+            }
+            silent.write_all(begins).await.unwrap();
+            let mut said = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(10), silent.read_to_end(&mut said)).await;
+            assert!(ended.is_ok(), "{kind:?}: it stays");
+            let text = said.escape_ascii().to_string();
+            assert!(!text.contains("331") && !text.contains("230"), "{kind:?}: {text}");
+        }
+        // The one place for who has not signed in is free.
+        let mut client = Client::new(world.connect().await, world.connector());
+        if kind == ServiceKind::Ftps {
+            assert_eq!(client.reply().await.0, 220);
+            client.secure().await;
+        } else {
+            client.begin_tls().await;
+            assert_eq!(client.reply().await.0, 220);
+        }
+        client.sign_in().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

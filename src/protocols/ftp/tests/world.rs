@@ -1,22 +1,26 @@
 //! One node with one FTP service and the account `alice`, whose files lie in a folder of the test.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::client::Client;
 use crate::auth::{self, Authenticator};
-use crate::catalog::{Account, Durability, Mount, Object, Service, ServiceKind, Storage, View, ViewSource};
+use crate::catalog::{Account, Authority, Durability, Mount, Object, Service, ServiceKind, Storage, View, ViewSource};
 use crate::clock::{Clock, UnixMillis};
 use crate::events::Journal;
 use crate::ids::Name;
+use crate::listener::tls::{Built, Identity, Ingredients};
 use crate::listener::{Listener, Surroundings, TlsSource};
 use crate::path::VirtualPath;
-use crate::protocols::ftp::{Dependencies, FtpService};
+use crate::protocols::Node;
+use crate::protocols::ftp::{FtpService, Shared};
 use crate::session::Registry;
 use crate::vfs::Vfs;
 
@@ -26,7 +30,11 @@ pub(super) struct World {
     pub(super) listener: Option<Listener>,
     address: std::net::SocketAddr,
     view: Arc<Mutex<Arc<View>>>,
-    certificate: rustls::pki_types::CertificateDer<'static>,
+    certificate: CertificateDer<'static>,
+    identity: Arc<Identity>,
+    config: Arc<Mutex<Arc<rustls::ServerConfig>>>,
+    /// No write finds room.
+    pub(super) full: Arc<AtomicBool>,
 }
 
 fn name(text: &str) -> Name {
@@ -89,21 +97,28 @@ impl World {
             Arc::new(move || view.lock().unwrap().clone())
         };
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
-        let node = Dependencies {
-            node: "node-1".to_owned(),
+        let full = Arc::new(AtomicBool::new(false));
+        let is_full = {
+            let full = full.clone();
+            move || full.load(Ordering::SeqCst)
+        };
+        let node = Node {
+            name: "node-1".to_owned(),
             views: views.clone(),
             registry: registry.clone(),
-            vfs: Vfs::new(views.clone(), clock.clone(), journal.clone(), 1),
+            vfs: Vfs::on_a_disk(views.clone(), clock.clone(), journal.clone(), is_full),
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
-            passive: Arc::default(),
-            buffers: Arc::default(),
         };
-        let (certificate, config) = certificate();
-        let source: TlsSource = Arc::new(move || Ok(config.clone()));
+        let (certificate, identity, config) = certificate();
+        let config = Arc::new(Mutex::new(config));
+        let source: TlsSource = {
+            let config = config.clone();
+            Arc::new(move || Ok(config.lock().unwrap().clone()))
+        };
         let tls = (kind != ServiceKind::Ftp).then_some(source);
-        let service = FtpService::new(name("ftp"), node, tls);
+        let service = FtpService::new(name("ftp"), node, Shared::default(), tls);
         let listener = Listener::open(
             address.parse().unwrap(),
             name("ftp"),
@@ -118,6 +133,9 @@ impl World {
             listener: Some(listener),
             view,
             certificate,
+            identity,
+            config,
+            full,
         }
     }
 
@@ -128,6 +146,58 @@ impl World {
         view.revision += 1;
         change(&mut view);
         *current = Arc::new(view);
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        self.view.lock().unwrap().clone()
+    }
+
+    /// TLS as the view has it now, with this certificate of the service.
+    pub(super) fn tls_by_view(&self) {
+        let view = self.view();
+        let service = view.services.get("ftp").unwrap();
+        let settings = &service.spec.tls;
+        let authorities = settings.authorities.iter();
+        let built = Built::new(
+            Ingredients {
+                protocols: &[],
+                service: &service.name,
+                settings,
+                identities: vec![self.identity.clone()],
+                authorities: authorities
+                    .map(|name| &view.authorities.get(name).unwrap().spec)
+                    .collect(),
+                secret: Arc::new(|context| Some(zeroize::Zeroizing::new(crate::x509::sha256(context)))),
+                clock: Clock::system(),
+            },
+            None,
+        );
+        *self.config.lock().unwrap() = built.unwrap().config;
+    }
+
+    /// Changes the service.
+    pub(super) fn service(&self, change: impl FnOnce(&mut Service)) {
+        self.change(|view| {
+            let mut spec = view.services.get("ftp").unwrap().spec.clone();
+            change(&mut spec);
+            view.services.insert(name("ftp"), object("ftp", spec));
+        });
+    }
+
+    /// Changes alice's account.
+    pub(super) fn account(&self, change: impl FnOnce(&mut Account)) {
+        self.change(|view| {
+            let mut spec = view.accounts.get("alice").unwrap().spec.clone();
+            change(&mut spec);
+            view.accounts.insert(name("alice"), object("alice", spec));
+        });
+    }
+
+    /// Puts an authority.
+    pub(super) fn authority(&self, text: &str, spec: Authority) {
+        self.change(|view| {
+            view.authorities.insert(name(text), object(text, spec));
+        });
     }
 
     /// Changes the storage.
@@ -176,14 +246,25 @@ impl World {
 
     /// Keeps TLS sessions for as long as it lives; trusts the service's certificate.
     pub(super) fn connector(&self) -> TlsConnector {
+        self.connector_with(None)
+    }
+
+    /// The same for a client that has a certificate, with its key.
+    pub(super) fn connector_with(&self, own: Option<(Vec<CertificateDer<'static>>, Vec<u8>)>) -> TlsConnector {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match own {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let key = rustls::pki_types::PrivateKeyDer::try_from(key).unwrap();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
         TlsConnector::from(Arc::new(config))
     }
 
@@ -220,9 +301,11 @@ impl World {
     }
 }
 
-fn certificate() -> (rustls::pki_types::CertificateDer<'static>, Arc<rustls::ServerConfig>) {
+fn certificate() -> (CertificateDer<'static>, Arc<Identity>, Arc<rustls::ServerConfig>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let der = made.cert.der().clone();
+    let chain = [crate::x509::Certificate::read(&der).unwrap()];
+    let identity = Identity::open(&chain, made.signing_key.serialize_pem().as_bytes()).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -233,7 +316,7 @@ fn certificate() -> (rustls::pki_types::CertificateDer<'static>, Arc<rustls::Ser
         .unwrap();
     // As services have them: clients use one ticket for many data connections.
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
-    (der, Arc::new(config))
+    (der, Arc::new(identity), Arc::new(config))
 }
 
 /// Bytes that repeat nowhere near.

@@ -17,7 +17,8 @@ use crate::events::Journal;
 use crate::ids::Name;
 use crate::listener::{Listener, Surroundings, TlsSource};
 use crate::path::VirtualPath;
-use crate::protocols::http::{Dependencies, HttpService};
+use crate::protocols::Node;
+use crate::protocols::http::HttpService;
 use crate::session::Registry;
 use crate::vfs::Vfs;
 
@@ -113,8 +114,8 @@ impl World {
             Arc::new(move || view.lock().unwrap().clone())
         };
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
-        let node = Dependencies {
-            node: "node-1".to_owned(),
+        let node = Node {
+            name: "node-1".to_owned(),
             views: views.clone(),
             registry: registry.clone(),
             vfs: Vfs::new(views.clone(), clock.clone(), journal.clone(), 1),
