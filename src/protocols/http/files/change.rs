@@ -57,6 +57,10 @@ impl<'a> Asked<'a> {
 /// DELETE.
 pub(super) async fn delete(asked: &Asked<'_>, head: &http::request::Parts) -> Result<Answer, Refusal> {
     asked.only(&["recursive"])?;
+    if asked.path().is_root() {
+        // All that an account has must not go by one path too short.
+        return Err(bad_request("the top folder cannot be removed; name what is to go"));
+    }
     asked.conditions(head).await?;
     let refused = |error| asked.refusal(&error);
     let found = asked.vfs().attributes(asked.session(), asked.path(), false).await;
