@@ -80,7 +80,7 @@ impl Ground {
         for (at, (step, answer)) in row.steps.iter().enumerate() {
             let told = driver.take(*step, name);
             if let Err(instead) = same(&told, answer) {
-                differs(at + 1, format!("{step:?} in {name}: not {answer:?}"), instead);
+                differs(at + 1, format!("{}: not {answer:?}", told.asked), instead);
             }
         }
         let left = found(&folder);

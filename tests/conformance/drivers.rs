@@ -131,6 +131,7 @@ impl Driver {
         let answer = self.clients[at].expect("answer")["answer"].clone();
         Told {
             protocol: self.protocol,
+            asked: line.to_string(),
             answer,
             into,
         }
@@ -232,6 +233,8 @@ fn one_a_byte(bytes: &[u8]) -> String {
 
 /// What a client was answered.
 pub struct Told {
+    /// As the script was told it.
+    pub asked: String,
     protocol: Protocol,
     answer: Value,
     into: PathBuf,

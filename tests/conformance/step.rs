@@ -13,12 +13,21 @@ use crate::rig::account::noise;
 pub type At = &'static [u8];
 
 /// Bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// These.
     Text(&'static [u8]),
     /// Noise of a seed, from a byte on, up to another.
     Noise(u64, usize, usize),
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{}\"", text.escape_ascii()),
+            Self::Noise(seed, from, to) => write!(f, "noise {seed} from {from} to {to}"),
+        }
+    }
 }
 
 impl Content {
