@@ -4,6 +4,7 @@
 
 mod admin_ports;
 mod bans;
+mod holdings;
 pub mod limits;
 pub mod metrics;
 mod open_port;
@@ -93,6 +94,11 @@ impl Node {
             counts: connections.clone(),
             banned: banned(&view, &clock),
         };
+        let holdings = Arc::new(holdings::Holdings {
+            cluster: cluster.clone(),
+            views: view.clone(),
+            clock: clock.clone(),
+        });
         let node = protocols::Node {
             name: config.name.clone(),
             views: view.clone(),
@@ -101,6 +107,8 @@ impl Node {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator,
+            locks: holdings.clone(),
+            ended: holdings,
         };
         let opener = open_port::PortOpener::new(node, surroundings);
 

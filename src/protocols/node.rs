@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::held::{EndedWebSessions, Locks};
 use crate::auth::Authenticator;
 use crate::catalog::{Object, Service, ViewSource};
 use crate::clock::Clock;
@@ -32,6 +33,10 @@ pub struct Node {
     pub clock: Clock,
     /// Who verifies proofs; one for all services.
     pub authenticator: Authenticator,
+    /// Locks that hold on every node.
+    pub locks: Arc<dyn Locks>,
+    /// Web sessions that their people ended.
+    pub ended: Arc<dyn EndedWebSessions>,
 }
 
 /// Who comes in, and how.
