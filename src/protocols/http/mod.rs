@@ -1,11 +1,12 @@
 //! HTTP and HTTPS: one service with several faces over the same files.
 //!
-//! `connection` carries, `target` and `conditions` read a request, `sign_in` says who asks, `files` is the file API.
+//! `connection` carries, `target` and `conditions` read a request, `sign_in` says who asks, `files` is the file API, `dav` is WebDAV.
 //! Accepting connections and TLS are left to `listener`, proofs to `auth`, files to `vfs`.
 
 mod answer;
 mod conditions;
 mod connection;
+mod dav;
 mod files;
 mod gauge;
 mod kept;
