@@ -2,4 +2,6 @@
 
 mod bad_input;
 mod files;
+mod webdav;
+mod webdav_locks;
 mod world;

@@ -302,7 +302,3 @@ fn plain_host(host: &str) -> String {
     let plain = host.strip_suffix(":80").or_else(|| host.strip_suffix(":443"));
     plain.unwrap_or(&host).to_owned()
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
