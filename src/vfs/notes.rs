@@ -84,9 +84,7 @@ impl Vfs {
         };
         asker.may(Operation::List, folder)?;
         let job_place = place.clone();
-        asker
-            .run(&place, move |asker| read_all(asker, job_place, &names))
-            .await
+        asker.run(&place, move |asker| read_all(asker, job_place, &names)).await
     }
 
     /// Gives a file or folder a note of at most [`NOTE_BYTES_MAX`] in place of the one it has; empty: none.

@@ -6,9 +6,7 @@ use http::{StatusCode, header};
 use hyper::body::{Body, Incoming};
 
 use super::guard::{self, Change};
-use super::{
-    Asked, DECLARATION, Depth, Elsewhere, Refusal, bad_request, depth, href, place_of, status_of, xml_answer,
-};
+use super::{Asked, DECLARATION, Depth, Elsewhere, Refusal, bad_request, depth, href, place_of, status_of, xml_answer};
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 use crate::protocols::http::answer::{self, Answer};
@@ -21,7 +19,9 @@ fn problem(status: StatusCode, word: &str, detail: &str) -> Refusal {
 }
 
 fn not_here() -> Refusal {
-    Box::new(answer::not_allowed("OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, LOCK, UNLOCK"))
+    Box::new(answer::not_allowed(
+        "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, LOCK, UNLOCK",
+    ))
 }
 
 /// PUT.
@@ -66,7 +66,11 @@ pub async fn put(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Refus
     let _working = asked.connection.work();
     let dated = date(asked, &file).await;
     file.commit().await.map_err(refused)?;
-    let status = if existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+    let status = if existed {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::CREATED
+    };
     let mut answer = answer::empty(status);
     if let Ok(attributes) = asked.attributes(path).await {
         answer::set(&mut answer, header::ETAG, &conditions::etag(&attributes));
@@ -152,7 +156,11 @@ fn ended(asked: &Asked<'_>, top: &VirtualPath, failures: &[Failure]) -> Result<(
 /// Removes whatever is there, itself and not what a link leads to.
 async fn remove(asked: &Asked<'_>, path: &VirtualPath) -> Result<(), Refusal> {
     let refused = |error| asked.refusal(&error);
-    let there = asked.vfs.attributes(asked.session(), path, false).await.map_err(refused)?;
+    let there = asked
+        .vfs
+        .attributes(asked.session(), path, false)
+        .await
+        .map_err(refused)?;
     let place = guard::located(asked, path).await?;
     match there.file_type {
         FileType::Folder => {
@@ -180,7 +188,9 @@ pub async fn delete(asked: &Asked<'_>) -> Result<Answer, Refusal> {
         return Err(asked.refusal(&VfsError::NotFound));
     }
     if folder && depth(&asked.head.headers)?.is_some_and(|depth| depth != Depth::Infinity) {
-        return Err(bad_request("a folder is removed with all in it: `Depth` must be infinity"));
+        return Err(bad_request(
+            "a folder is removed with all in it: `Depth` must be infinity",
+        ));
     }
     let changes = Change {
         path,
@@ -195,7 +205,11 @@ pub async fn delete(asked: &Asked<'_>) -> Result<Answer, Refusal> {
 
 /// Where a COPY or MOVE goes to.
 fn destination(asked: &Asked<'_>) -> Result<VirtualPath, Refusal> {
-    let sent = asked.head.headers.get("destination").and_then(|address| address.to_str().ok());
+    let sent = asked
+        .head
+        .headers
+        .get("destination")
+        .and_then(|address| address.to_str().ok());
     let sent = sent.ok_or_else(|| bad_request("`Destination` must say where to"))?;
     match place_of(asked.head, sent) {
         Ok(target) => Ok(target.path),
@@ -224,7 +238,11 @@ pub async fn relocate(asked: &Asked<'_>, moves: bool) -> Result<Answer, Refusal>
     let source = asked.vfs.attributes(asked.session(), from, !moves).await;
     let source = source.map_err(|error| asked.refusal(&error))?;
     if from.is_root() && moves || to.is_root() || *from == to {
-        return Err(problem(StatusCode::FORBIDDEN, "denied", "this cannot be its own target"));
+        return Err(problem(
+            StatusCode::FORBIDDEN,
+            "denied",
+            "this cannot be its own target",
+        ));
     }
     let folder = source.file_type == FileType::Folder;
     if from.is_within(&to) || folder && (moves || deep) && to.is_within(from) {

@@ -189,7 +189,11 @@ pub async fn permit(asked: &Asked<'_>, changes: &[Change<'_>]) -> Result<(), Ref
     }
     if !sent.holds(asked).await? {
         let detail = "no list of conditions in the `If` header holds; look again";
-        return Err(Box::new(answer::problem(StatusCode::PRECONDITION_FAILED, "stale", detail)));
+        return Err(Box::new(answer::problem(
+            StatusCode::PRECONDITION_FAILED,
+            "stale",
+            detail,
+        )));
     }
     plain_conditions(asked).await
 }
@@ -211,7 +215,11 @@ async fn plain_conditions(asked: &Asked<'_>) -> Result<(), Refusal> {
         Verdict::Go => Ok(()),
         _ => {
             let detail = "what is there is not what the condition names; read it again";
-            Err(Box::new(answer::problem(StatusCode::PRECONDITION_FAILED, "stale", detail)))
+            Err(Box::new(answer::problem(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                detail,
+            )))
         }
     }
 }
@@ -223,14 +231,19 @@ async fn locks_of(asked: &Asked<'_>, change: &Change<'_>, sent: &If) -> Result<(
     let places = [(Some(change.path), change.below), (parent.as_ref(), false)];
     for (path, below) in places {
         let Some(path) = path else { continue };
-        let Some(place) = located(asked, path).await? else { continue };
+        let Some(place) = located(asked, path).await? else {
+            continue;
+        };
         let mut groups: BTreeMap<VirtualPath, Vec<Arc<Lock>>> = BTreeMap::new();
         for lock in asked.node().locks.held(&place, below) {
             let above = place.path.is_within(&lock.place.path);
             let covered = if above { &place.path } else { &lock.place.path };
             groups.entry(covered.clone()).or_default().push(lock);
         }
-        for held in groups.values().filter(|held| !held.iter().any(|lock| sent.has(lock, asked))) {
+        for held in groups
+            .values()
+            .filter(|held| !held.iter().any(|lock| sent.has(lock, asked)))
+        {
             let Some(first) = held.first() else { continue };
             let root = root_of(first, &place, path);
             let inner = format!("<D:lock-token-submitted><D:href>{root}</D:href></D:lock-token-submitted>");
@@ -243,10 +256,18 @@ async fn locks_of(asked: &Asked<'_>, change: &Change<'_>, sent: &If) -> Result<(
 /// The address of what a lock is on, as an account sees it that sees `place` as `path`.
 pub fn root_of(lock: &Lock, place: &Place, path: &VirtualPath) -> String {
     if let Some(rest) = lock.place.path.below(&place.path) {
-        let at = if rest.is_empty() { Ok(path.clone()) } else { path.join(rest) };
+        let at = if rest.is_empty() {
+            Ok(path.clone())
+        } else {
+            path.join(rest)
+        };
         return href(&at.unwrap_or_else(|_| path.clone()), false);
     }
-    let up = place.path.components().count().saturating_sub(lock.place.path.components().count());
+    let up = place
+        .path
+        .components()
+        .count()
+        .saturating_sub(lock.place.path.components().count());
     let mut at = path.clone();
     for _ in 0..up {
         at = at.parent().unwrap_or_else(VirtualPath::root);
@@ -307,7 +328,9 @@ mod tests {
             assert_eq!(If::parse(&text), Some(If(expected)), "{text}");
         }
         let many = format!("({})", "[\"x\"]".repeat(IF_CONDITIONS_MAX + 1));
-        for text in ["", "()", "(", "(<a)", "<a>", "(x)", "(<a>", "([\"a\")", &many, "(Not)", "(é)", "x (<a>)"] {
+        for text in [
+            "", "()", "(", "(<a)", "<a>", "(x)", "(<a>", "([\"a\")", &many, "(Not)", "(é)", "x (<a>)",
+        ] {
             assert_eq!(If::parse(text), None, "{text:.40}");
         }
     }

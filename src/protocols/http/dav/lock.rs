@@ -97,7 +97,10 @@ fn wanted(body: &Element) -> Result<Wanted, Refusal> {
 
 /// How many seconds the client wants; the first of its wishes that we understand, within our bounds.
 fn seconds(headers: &http::HeaderMap) -> u32 {
-    let text = headers.get("timeout").and_then(|text| text.to_str().ok()).unwrap_or_default();
+    let text = headers
+        .get("timeout")
+        .and_then(|text| text.to_str().ok())
+        .unwrap_or_default();
     let one = |wish: &str| {
         let wish = wish.trim();
         if wish.eq_ignore_ascii_case("infinite") {
@@ -163,7 +166,11 @@ pub async fn lock(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Refu
     };
     let Some(token) = new_token() else {
         let detail = "the random generator failed";
-        return Err(Box::new(answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "random", detail)));
+        return Err(Box::new(answer::problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "random",
+            detail,
+        )));
     };
     let now = asked.node().clock.now();
     let lock = Lock {
@@ -215,7 +222,9 @@ async fn renew(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     let sent = If::of(asked)?;
     let tokens: Vec<u128> = sent.tokens().collect();
     if tokens.is_empty() {
-        return Err(bad_request("a lock to renew is named by its token in `If`; a new one needs a body"));
+        return Err(bad_request(
+            "a lock to renew is named by its token in `If`; a new one needs a body",
+        ));
     }
     guard::permit(asked, &[]).await?;
     let place = asked.vfs.location(asked.session(), asked.path(), false).await;
@@ -234,10 +243,7 @@ async fn renew(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     let _working = asked.connection.work();
     let renewed = locks.renew(own.token, own.account.clone(), until).await;
     renewed.map_err(|error| match error {
-        NotLocked::Refused(_) => condition(
-            StatusCode::PRECONDITION_FAILED,
-            "<D:lock-token-matches-request-uri/>",
-        ),
+        NotLocked::Refused(_) => condition(StatusCode::PRECONDITION_FAILED, "<D:lock-token-matches-request-uri/>"),
         other => not_locked(asked, &place, other),
     })?;
     let lock = Lock {
@@ -249,7 +255,11 @@ async fn renew(asked: &Asked<'_>) -> Result<Answer, Refusal> {
 
 /// UNLOCK.
 pub async fn unlock(asked: &Asked<'_>) -> Result<Answer, Refusal> {
-    let sent = asked.head.headers.get("lock-token").and_then(|token| token.to_str().ok());
+    let sent = asked
+        .head
+        .headers
+        .get("lock-token")
+        .and_then(|token| token.to_str().ok());
     let token = sent.and_then(|token| token.trim().strip_prefix('<')?.strip_suffix('>'));
     let token = token.ok_or_else(|| bad_request("`Lock-Token` must be a token in angle brackets"))?;
     let place = asked.vfs.location(asked.session(), asked.path(), false).await;
@@ -258,10 +268,7 @@ pub async fn unlock(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     let held = place.map(|place| locks.held(&place, false)).unwrap_or_default();
     let wanted = parse_token(token);
     let Some(lock) = held.into_iter().find(|lock| Some(lock.token) == wanted) else {
-        return Err(condition(
-            StatusCode::CONFLICT,
-            "<D:lock-token-matches-request-uri/>",
-        ));
+        return Err(condition(StatusCode::CONFLICT, "<D:lock-token-matches-request-uri/>"));
     };
     if lock.account != *asked.session().account() {
         let detail = "the lock is another account's";

@@ -243,7 +243,9 @@ enum Depth {
 }
 
 fn depth(headers: &HeaderMap) -> Result<Option<Depth>, Refusal> {
-    let Some(text) = headers.get("depth") else { return Ok(None) };
+    let Some(text) = headers.get("depth") else {
+        return Ok(None);
+    };
     match text.as_bytes() {
         b"0" => Ok(Some(Depth::Zero)),
         b"1" => Ok(Some(Depth::One)),
@@ -289,9 +291,13 @@ fn place_of(head: &Parts, address: &str) -> Result<Target, Elsewhere> {
         path
     };
     if path.contains(['?', '#']) || path.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
-        return Err(Elsewhere::Malformed("an address must be a path without a query".to_owned()));
+        return Err(Elsewhere::Malformed(
+            "an address must be a path without a query".to_owned(),
+        ));
     }
-    let rest = path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let rest = path
+        .strip_prefix(PREFIX)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let rest = rest.ok_or(Elsewhere::Host)?;
     Target::parse(rest).map_err(|bad| Elsewhere::Malformed(bad.to_string()))
 }

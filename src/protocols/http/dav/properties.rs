@@ -115,7 +115,11 @@ impl Subject<'_> {
             }
             "quota-used-bytes" if folder => {
                 let space = self.space?;
-                space.blocks.saturating_sub(space.bfree).saturating_mul(space.frsize).to_string()
+                space
+                    .blocks
+                    .saturating_sub(space.bfree)
+                    .saturating_mul(space.frsize)
+                    .to_string()
             }
             _ => return None,
         })

@@ -216,7 +216,11 @@ impl Teller {
             return Vec::new();
         }
         let rest = path.below(&self.folder).unwrap_or_default();
-        let at = if rest.is_empty() { Ok(place.path.clone()) } else { place.path.join(rest) };
+        let at = if rest.is_empty() {
+            Ok(place.path.clone())
+        } else {
+            place.path.join(rest)
+        };
         let Ok(at) = at else { return Vec::new() };
         let covers = |lock: &&Arc<Lock>| lock.place.path == at || lock.infinite && at.is_within(&lock.place.path);
         let here = Place {
@@ -224,7 +228,8 @@ impl Teller {
             path: at.clone(),
         };
         let all = held.iter().filter(covers);
-        all.map(|lock| (lock.clone(), guard::root_of(lock, &here, path))).collect()
+        all.map(|lock| (lock.clone(), guard::root_of(lock, &here, path)))
+            .collect()
     }
 
     fn tell(&self, path: &VirtualPath, attributes: &Attributes, note: &[u8], out: &mut String) {
@@ -239,7 +244,11 @@ impl Teller {
             now: self.clock.now(),
         };
         let address = href(path, attributes.file_type == FileType::Folder);
-        let address = if path.is_root() { format!("{}/", super::PREFIX) } else { address };
+        let address = if path.is_root() {
+            format!("{}/", super::PREFIX)
+        } else {
+            address
+        };
         out.push_str(&format!("<D:response><D:href>{address}</D:href><D:propstat><D:prop>"));
         let mut missing = Vec::new();
         match &self.wanted {

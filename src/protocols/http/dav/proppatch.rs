@@ -159,16 +159,18 @@ async fn carry_out(asked: &Asked<'_>, plan: &Plan, all: &[Instruction]) -> Resul
 /// What became of each; where one has failed, the others have for its sake.
 fn told(address: &str, all: &[Instruction], failed: &[Option<StatusCode>], whole: Option<StatusCode>) -> Answer {
     let any = failed.iter().any(Option::is_some);
-    let mut text = format!(
-        "{DECLARATION}<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>{address}</D:href>"
-    );
+    let mut text = format!("{DECLARATION}<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>{address}</D:href>");
     let status_of = |own: &Option<StatusCode>| match (own, any) {
         (Some(status), _) => *status,
         (None, true) => StatusCode::FAILED_DEPENDENCY,
         (None, false) => whole.unwrap_or(StatusCode::OK),
     };
     let mut statuses: Vec<StatusCode> = failed.iter().map(status_of).collect();
-    let each: Vec<(StatusCode, &QName)> = statuses.iter().copied().zip(all.iter().map(Instruction::name)).collect();
+    let each: Vec<(StatusCode, &QName)> = statuses
+        .iter()
+        .copied()
+        .zip(all.iter().map(Instruction::name))
+        .collect();
     statuses.sort_unstable();
     statuses.dedup();
     for status in statuses {
@@ -177,7 +179,10 @@ fn told(address: &str, all: &[Instruction], failed: &[Option<StatusCode>], whole
             xml::write_empty(name, &mut text);
         }
         let reason = status.canonical_reason().unwrap_or_default();
-        text.push_str(&format!("</D:prop><D:status>HTTP/1.1 {} {reason}</D:status>", status.as_u16()));
+        text.push_str(&format!(
+            "</D:prop><D:status>HTTP/1.1 {} {reason}</D:status>",
+            status.as_u16()
+        ));
         if status == StatusCode::FORBIDDEN && whole.is_none() {
             text.push_str("<D:error><D:cannot-modify-protected-property/></D:error>");
         }

@@ -175,7 +175,9 @@ pub fn parse(bytes: &[u8]) -> Result<Element, Malformed> {
     let mut open: Vec<Element> = Vec::new();
     let mut whole = None;
     loop {
-        let event = reader.read_event().map_err(|error| Malformed(format!("the XML is not well-formed: {error}")))?;
+        let event = reader
+            .read_event()
+            .map_err(|error| Malformed(format!("the XML is not well-formed: {error}")))?;
         match event {
             Event::Start(start) => {
                 if open.len() >= XML_DEPTH_MAX {
@@ -187,7 +189,9 @@ pub fn parse(bytes: &[u8]) -> Result<Element, Malformed> {
                 open.push(element(&reader, &start)?);
             }
             Event::End(_) => {
-                let done = open.pop().ok_or_else(|| bad("the XML ends an element that has not begun"))?;
+                let done = open
+                    .pop()
+                    .ok_or_else(|| bad("the XML ends an element that has not begun"))?;
                 match open.last_mut() {
                     Some(parent) => parent.children.push(Node::Element(done)),
                     None => whole = Some(done),
@@ -247,12 +251,17 @@ fn resolved(found: (ResolveResult<'_>, &str), default: bool) -> Result<QName, Ma
         ResolveResult::Bound(space) => space.0.to_owned(),
         ResolveResult::Unbound => String::new(),
         ResolveResult::Unknown(prefix) => {
-            return Err(Malformed(format!("the XML does not say what the prefix `{prefix:?}` stands for")));
+            return Err(Malformed(format!(
+                "the XML does not say what the prefix `{prefix:?}` stands for"
+            )));
         }
     };
     let local = found.1;
     let fine = |one: char| one.is_alphanumeric() || "-_.".contains(one) || one > '\u{7f}';
-    let begins = local.chars().next().is_some_and(|one| !one.is_ascii_digit() && !"-.".contains(one));
+    let begins = local
+        .chars()
+        .next()
+        .is_some_and(|one| !one.is_ascii_digit() && !"-.".contains(one));
     if !begins || !local.chars().all(|one| fine(one) && is_allowed(one)) {
         let what = if default { "an element" } else { "an attribute" };
         return Err(Malformed(format!("the XML has a name of {what} that cannot be")));

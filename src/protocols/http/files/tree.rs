@@ -122,12 +122,7 @@ impl Walker<'_> {
 
     /// Copies a folder to a name that nothing has, with all in it that can be where `deep`, and with what clients have
     /// set of each; links are left out. Gives what was refused, at most [`FAILURES_MAX`], then it stops.
-    pub async fn copy_each(
-        self,
-        from: &VirtualPath,
-        to: &VirtualPath,
-        deep: bool,
-    ) -> Result<Vec<Failure>, VfsError> {
+    pub async fn copy_each(self, from: &VirtualPath, to: &VirtualPath, deep: bool) -> Result<Vec<Failure>, VfsError> {
         let all = if deep { self.below(from).await? } else { Vec::new() };
         self.vfs.make_folder(self.session, to, None).await?;
         let _ = self.vfs.copy_note(self.session, from, to).await;

@@ -6,13 +6,17 @@ const EXCLUSIVE: &str = "<D:lockinfo xmlns:D='DAV:'><D:lockscope><D:exclusive/><
                          </D:locktype><D:owner><D:href>me</D:href></D:owner></D:lockinfo>";
 
 async fn ask(world: &World, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-    let answer = world.ask(method, &format!("/dav{path}"), headers, body.as_bytes()).await;
+    let answer = world
+        .ask(method, &format!("/dav{path}"), headers, body.as_bytes())
+        .await;
     (answer.status, answer.text())
 }
 
 /// Takes a lock; gives its token in angle brackets.
 async fn take(world: &World, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let answer = world.ask("LOCK", &format!("/dav{path}"), headers, body.as_bytes()).await;
+    let answer = world
+        .ask("LOCK", &format!("/dav{path}"), headers, body.as_bytes())
+        .await;
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     answer.header("lock-token").unwrap().to_owned()
 }
@@ -37,7 +41,12 @@ async fn a_lock_keeps_out_whoever_does_not_show_its_token() {
         ("PUT", "/d/other", &[], 201),
         ("COPY", "/d/f", &[to], 201),
         ("GET", "/d/f", &[], 200),
-        ("PUT", "/d/f", &[("If", "(<urn:uuid:181d4fae-7d8c-11d0-a765-00a0c91e6bf2>)")], 423),
+        (
+            "PUT",
+            "/d/f",
+            &[("If", "(<urn:uuid:181d4fae-7d8c-11d0-a765-00a0c91e6bf2>)")],
+            423,
+        ),
         ("PUT", "/d/f", &[("If", "nonsense")], 400),
         ("PUT", "/d/f", &[("If", &*shown)], 204),
         ("PUT", "/d/f", &[("If", &*elsewhere)], 204),
@@ -75,8 +84,14 @@ async fn a_lock_on_a_folder_is_on_all_in_it_and_goes_with_it() {
     assert_eq!(ask(&world, "PUT", "/d/f", &[], "").await.0, 423, "its names are locked");
     let (_, text) = ask(&world, "PROPFIND", "/d", &[("Depth", "1")], "").await;
     let bare = alone.trim_matches(['<', '>']);
-    assert!(text.contains(bare) && text.contains("<D:lockroot><D:href>/dav/d</D:href>"), "{text}");
-    assert!(text.contains("<owner xmlns=\"DAV:\"><href xmlns=\"DAV:\">me</href></owner>"), "{text}");
+    assert!(
+        text.contains(bare) && text.contains("<D:lockroot><D:href>/dav/d</D:href>"),
+        "{text}"
+    );
+    assert!(
+        text.contains("<owner xmlns=\"DAV:\"><href xmlns=\"DAV:\">me</href></owner>"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
