@@ -63,6 +63,14 @@ impl Locks for Holdings {
         (self.views)().held.locks_on(place, below, self.clock.now())
     }
 
+    fn catch_up(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            // A node that is cut off goes on with what it has, and does not wait at each request.
+            let cut_off = self.cluster.confirmed_age() > limits::CUT_OFF_AFTER;
+            !cut_off && self.cluster.linearize(limits::CATCH_UP_MAX).await.is_ok()
+        })
+    }
+
     fn take(&self, lock: Lock) -> BoxFuture<'_, Result<(), NotLocked>> {
         Box::pin(self.change(Holding::Take(lock)))
     }

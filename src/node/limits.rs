@@ -10,6 +10,10 @@ pub const STOP_LOOK_EVERY: Duration = Duration::from_millis(20);
 pub const CLEAN_STAGED_EVERY: Duration = Duration::from_secs(3600);
 /// How long the answer to a change of what is held, a lock for instance, is waited for.
 pub const HOLDING_MAX: Duration = Duration::from_secs(5);
+/// How long a request that locks could be in the way of waits to know of all that were taken before it.
+pub const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+/// A node that has heard no confirmed leader for this long does not wait for one at each such request.
+pub const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 /// A node that finds no leader for this long after its start serves from what it has.
 pub const ALONE_AFTER: Duration = Duration::from_secs(5);
 /// The pause between two questions for the current state.

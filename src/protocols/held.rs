@@ -15,6 +15,9 @@ pub trait Locks: Send + Sync {
     /// The locks that hold now and concern the place itself, a folder above it with everything under it, or, where
     /// `below`, something under it; as far as this node knows.
     fn held(&self, place: &Place, below: bool) -> Vec<Arc<Lock>>;
+    /// Waits until this node knows every lock that was taken anywhere before; `false`: the cluster could not be asked,
+    /// and what this node knows has to do.
+    fn catch_up(&self) -> BoxFuture<'_, bool>;
     /// Takes a lock. Once this answers, every request on this node sees it.
     fn take(&self, lock: Lock) -> BoxFuture<'_, Result<(), NotLocked>>;
     /// Gives a lock another end.
@@ -99,6 +102,10 @@ pub mod testing {
     impl Locks for InMemory {
         fn held(&self, place: &Place, below: bool) -> Vec<Arc<Lock>> {
             self.lock().locks_on(place, below, self.clock.now())
+        }
+
+        fn catch_up(&self) -> BoxFuture<'_, bool> {
+            Box::pin(std::future::ready(true))
         }
 
         fn take(&self, lock: Lock) -> BoxFuture<'_, Result<(), NotLocked>> {

@@ -184,6 +184,7 @@ pub async fn located(asked: &Asked<'_>, path: &VirtualPath) -> Result<Option<Pla
 /// Refuses what a lock, a condition of WebDAV or one of HTTP forbids.
 pub async fn permit(asked: &Asked<'_>, changes: &[Change<'_>]) -> Result<(), Refusal> {
     let sent = If::of(asked)?;
+    asked.node().locks.catch_up().await;
     for change in changes {
         locks_of(asked, change, &sent).await?;
     }

@@ -265,6 +265,7 @@ pub async fn unlock(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     let place = asked.vfs.location(asked.session(), asked.path(), false).await;
     let place = place.map_err(|error| asked.refusal(&error))?;
     let locks = &asked.node().locks;
+    locks.catch_up().await;
     let held = place.map(|place| locks.held(&place, false)).unwrap_or_default();
     let wanted = parse_token(token);
     let Some(lock) = held.into_iter().find(|lock| Some(lock.token) == wanted) else {

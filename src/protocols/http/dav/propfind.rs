@@ -120,6 +120,9 @@ pub async fn answer(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Re
     if wanted.asks_for_locks()
         && let Some(place) = guard::located(asked, asked.path()).await?
     {
+        if wanted.asks(&["lockdiscovery"]) {
+            asked.node().locks.catch_up().await;
+        }
         let held = asked.node().locks.held(&place, listing.is_some());
         locks = Some((place, held));
     }
