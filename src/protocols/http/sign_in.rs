@@ -68,6 +68,11 @@ pub async fn session(connection: &Connection, headers: &HeaderMap) -> Result<Arc
     let Some(basic) = basic(shown) else {
         return Err(NoSession::Refused);
     };
+    let _turn = kept.turn(&mark).await;
+    if let Some(live) = kept.find(&mark) {
+        connection.signed_in();
+        return Ok(live);
+    }
     let live = match prove(connection, &basic).await {
         Ok((principal, method)) => begin(connection, principal, method),
         Err(reason) => Err(Failed::Because(reason)),
