@@ -132,7 +132,7 @@ fn ftp_and_ftps_keep_the_access_matrix() {
     let shared = shared();
     let operations: Vec<_> = OPERATIONS.into_iter().filter(|(name, _)| *name != "links").collect();
     for kind in ["ftp", "ftps"] {
-        let service = Service::create_ftp(&shared, kind, &json!({}));
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
         keeps_the_matrix(&shared, &operations, |account, at| {
             let login = service.login(account, at).by_password();
             login.talk("ftp_matrix.py", json!({"over": kind}))
