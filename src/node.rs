@@ -101,6 +101,8 @@ impl Node {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator,
+            secret: shared_secret(&cluster),
+            ended: Arc::new(protocols::node::EndedHere::default()),
         };
         let opener = open_port::PortOpener::new(node, surroundings);
 

@@ -109,6 +109,8 @@ impl World {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
+            secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
+            ended: Arc::new(crate::protocols::node::EndedHere::default()),
         };
         let service = SshService::new(name("sftp"), node, Arc::default(), Arc::new(move || host_keys.clone()));
         let address = "127.0.0.1:0".parse().unwrap();

@@ -110,6 +110,8 @@ impl World {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
+            secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
+            ended: Arc::new(crate::protocols::node::EndedHere::default()),
         };
         let (certificate, identity, config) = certificate();
         let config = Arc::new(Mutex::new(config));

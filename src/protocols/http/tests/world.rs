@@ -122,6 +122,8 @@ impl World {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
+            secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
+            ended: Arc::new(crate::protocols::node::EndedHere::default()),
         };
         let tls: TlsSource = Arc::new(|| Err("no certificate".to_owned()));
         let service = HttpService::new(name("web"), node, tls).unwrap();
