@@ -4,6 +4,7 @@
 
 mod admin_ports;
 mod bans;
+mod holdings;
 pub mod limits;
 pub mod metrics;
 mod open_port;
@@ -93,6 +94,11 @@ impl Node {
             counts: connections.clone(),
             banned: banned(&view, &clock),
         };
+        let holdings = Arc::new(holdings::Holdings {
+            cluster: cluster.clone(),
+            views: view.clone(),
+            clock: clock.clone(),
+        });
         let node = protocols::Node {
             name: config.name.clone(),
             views: view.clone(),
@@ -102,7 +108,8 @@ impl Node {
             clock: clock.clone(),
             authenticator,
             secret: shared_secret(&cluster),
-            ended: Arc::new(protocols::node::EndedHere::default()),
+            locks: holdings.clone(),
+            ended: holdings,
         };
         let opener = open_port::PortOpener::new(node, surroundings);
 

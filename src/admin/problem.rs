@@ -152,6 +152,7 @@ impl Problem {
             Refusal::InUse { key, by } => Self::new(ProblemKind::InUse, detail)
                 .with("object", object(key))
                 .with("used_by", object(by)),
+            Refusal::Locked { .. } => Self::new(ProblemKind::InUse, detail),
             Refusal::Forbidden { .. } => Self::new(ProblemKind::Forbidden, detail),
             Refusal::Invalid { .. } => Self::new(ProblemKind::Invalid, detail),
         }

@@ -12,6 +12,7 @@ use super::account::Account;
 use super::administrator::Role;
 use super::coherence::{Put, Touched, coherent};
 use super::command::{Actor, Command, Expected, Outcome, Refusal, Transaction, role_needed};
+use super::held::{HeldKey, Holding};
 use super::history::{self, Record};
 use super::limits;
 use super::stored;
@@ -63,6 +64,10 @@ impl StateMachine for Catalog {
             }
             if let Some(account) = stored::parse_seen_key(key) {
                 catalog.view.seen.insert(account, stored::decode_day(value)?);
+                continue;
+            }
+            if let Some(held) = stored::parse_held_key(key) {
+                stored::restore_held(&mut catalog.view.held, held, value)?;
                 continue;
             }
             let key = stored::parse_row_key(key)?;
@@ -117,8 +122,16 @@ impl StateMachine for Catalog {
         if let Err(refusal) = coherent(&next, &touched) {
             return refused(refusal);
         }
+        let held = match hold(&mut next, command, &touched) {
+            Ok(held) => held,
+            Err(refusal) => return refused(refusal),
+        };
         let before = std::mem::replace(&mut self.view, next);
         let mut changes = self.forget_days(&touched);
+        changes.extend(held.into_iter().map(|key| Change {
+            key: stored::held_key(key),
+            value: stored::encode_held(&self.view.held, key).map(Into::into),
+        }));
         changes.extend(self.remember(context.revision, command, &before, touched));
         changes.extend(self.see(&command.transaction.seen));
         Applied {
@@ -133,6 +146,23 @@ impl StateMachine for Catalog {
             ..self.view.clone()
         }
     }
+}
+
+/// Changes what is held; gives what of it is to be written or removed.
+fn hold(next: &mut View, command: &Command, touched: &Touched) -> Result<BTreeSet<HeldKey>, Refusal> {
+    let mut changed = BTreeSet::new();
+    for holding in &command.transaction.held {
+        changed.extend(next.held.change(holding, command.at)?);
+    }
+    if !changed.is_empty() {
+        changed.extend(next.held.forget(command.at, limits::FORGOTTEN_AT_ONCE));
+    }
+    for (key, put) in touched {
+        if key.kind == Kind::Account && put.is_none() {
+            changed.extend(next.held.release_all(&key.name));
+        }
+    }
+    Ok(changed)
 }
 
 impl std::fmt::Display for Actor {
@@ -266,7 +296,8 @@ impl Catalog {
         changes
     }
 
-    /// What an account may do for itself: give itself a new password, in exchange for the one that it has.
+    /// What an account may do for itself: give itself a new password, in exchange for the one that it has, and take and
+    /// release what it holds.
     fn authorize_account(&self, name: &Name, transaction: &Transaction) -> Result<(), Refusal> {
         let forbidden = |reason: &str| Refusal::Forbidden {
             reason: format!("account `{name}` {reason}"),
@@ -278,6 +309,14 @@ impl Catalog {
             .ok_or_else(|| forbidden("does not exist any more"))?;
         if !present.spec.enabled {
             return Err(forbidden("is disabled"));
+        }
+        if !transaction.held.is_empty() {
+            let own = |holding: &Holding| holding.account() == name;
+            let alone = transaction.puts.is_empty() && transaction.deletes.is_empty();
+            return match alone && transaction.held.iter().all(own) {
+                true => Ok(()),
+                false => Err(forbidden("may change what it holds itself, nothing beside it")),
+            };
         }
         let [(put, Spec::Account(spec))] = transaction.puts.as_slice() else {
             return Err(forbidden("may change its own password, nothing else"));
@@ -303,6 +342,12 @@ impl Catalog {
             return self.authorize_account(name, transaction);
         }
         let role = authority(&self.view, &command.actor, command.at).map_err(forbidden)?;
+        if !transaction.held.is_empty() && role < Role::Operator {
+            return Err(forbidden(format!(
+                "{} may not change what accounts hold",
+                command.actor
+            )));
+        }
         let puts = transaction.puts.iter().map(|(_, spec)| spec.kind());
         let deletes = transaction.deletes.iter().map(|key| key.kind);
         for kind in puts.chain(deletes) {
@@ -329,6 +374,10 @@ impl Catalog {
         }
         if transaction.seen.len() > limits::SEEN_MAX {
             let reason = format!("a report of more than {} accounts is refused", limits::SEEN_MAX);
+            return Err(Refusal::Invalid { reason });
+        }
+        if transaction.held.len() > limits::HOLDINGS_MAX {
+            let reason = format!("more than {} changes of what is held are refused", limits::HOLDINGS_MAX);
             return Err(Refusal::Invalid { reason });
         }
         let mut named = BTreeSet::new();

@@ -4,6 +4,9 @@ use super::*;
 use crate::catalog::*;
 use crate::path::VirtualPath;
 
+#[path = "apply_held_tests.rs"]
+mod held;
+
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::administrator::Role;
+use super::held::Holding;
 use super::view::{ObjectKey, Spec};
 use crate::clock::UnixMillis;
 use crate::ids::Name;
@@ -37,7 +38,8 @@ pub enum Actor {
         /// SHA-256 of the secret that was shown, so that a secret that was replaced since counts no more.
         secret_hash: [u8; 32],
     },
-    /// An account for itself, after it proved who it is: it may change its own password, nothing else.
+    /// An account for itself, after it proved who it is: it may change its own password, and what it
+    /// holds, nothing else.
     Account {
         /// Its name.
         name: Name,
@@ -56,6 +58,8 @@ pub struct Transaction {
     /// Accounts that were used on a day (days since 1970-01-01 UTC); only the nodes themselves report it. No
     /// revision, no history; names that do not exist are passed over.
     pub seen: Vec<(Name, u32)>,
+    /// Locks and ends of web sessions, which an account changes for itself. No revision, no history.
+    pub held: Vec<Holding>,
 }
 
 /// What must hold of an object before a transaction.
@@ -107,6 +111,11 @@ pub enum Refusal {
         /// What is missing.
         reason: String,
     },
+    /// Another lock is in the way (423).
+    Locked {
+        /// Which.
+        token: u128,
+    },
     /// The objects contradict each other (422): two services on one port, the last owner removed.
     Invalid {
         /// What is wrong and what to do.
@@ -129,6 +138,7 @@ impl std::fmt::Display for Refusal {
             Self::Stale { key, current: None } => write!(f, "{key} does not exist"),
             Self::Dangling { from, to } => write!(f, "{from} refers to {to}, which does not exist; make that first"),
             Self::InUse { key, by } => write!(f, "{key} is in use by {by}; change that first"),
+            Self::Locked { .. } => f.write_str("another lock is in the way; wait for its end"),
             Self::Forbidden { reason } | Self::Invalid { reason } => f.write_str(reason),
         }
     }

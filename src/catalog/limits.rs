@@ -44,6 +44,18 @@ pub const SERVICE_LIST_MAX: usize = 1_000;
 pub const ALGORITHMS_MAX: usize = 50;
 /// Bans at one time; when they are as many, a new automatic one is refused.
 pub const BANS_MAX: usize = 20_000;
+/// Locks of all accounts at one time.
+pub const LOCKS_MAX: usize = 20_000;
+/// Locks of one account at one time.
+pub const LOCKS_PER_ACCOUNT_MAX: usize = 2_000;
+/// Bytes of what a client says of a lock's owner.
+pub const LOCK_OWNER_BYTES_MAX: usize = 1024;
+/// Web sessions that were ended by their people and whose cookies have not expired.
+pub const SIGNED_OUT_MAX: usize = 100_000;
+/// Changes of what is held in one transaction.
+pub const HOLDINGS_MAX: usize = 100;
+/// What has ended and is forgotten with one change of what is held.
+pub const FORGOTTEN_AT_ONCE: usize = 100;
 /// Accounts in one report of who was seen.
 pub const SEEN_MAX: usize = 10_000;
 /// Accounts that a node keeps unpacked, of those that were asked for last. It is to hold those of all sessions.

@@ -258,6 +258,8 @@ pub struct View {
     /// The day on which each account was last used anywhere, in days since 1970-01-01 UTC. Reported by the nodes now
     /// and then, not at each sign-in.
     pub seen: OrdMap<Name, u32>,
+    /// Locks and ended web sessions.
+    pub held: super::Held,
 }
 
 impl View {

@@ -8,6 +8,8 @@ pub const STOP_STEP_MAX: Duration = Duration::from_secs(5);
 pub const STOP_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often staged uploads of nodes that have left are looked for.
 pub const CLEAN_STAGED_EVERY: Duration = Duration::from_secs(3600);
+/// How long the answer to a change of what is held, a lock for instance, is waited for.
+pub const HOLDING_MAX: Duration = Duration::from_secs(5);
 /// A node that finds no leader for this long after its start serves from what it has.
 pub const ALONE_AFTER: Duration = Duration::from_secs(5);
 /// The pause between two questions for the current state.

@@ -3,6 +3,7 @@
 //! What may be done is decided behind `vfs`; a protocol never knows another, but ssh, which hosts sftp and scp.
 
 pub mod ftp;
+pub mod held;
 pub mod http;
 pub mod node;
 pub mod scp;

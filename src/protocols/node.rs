@@ -3,15 +3,13 @@
 //!
 //! Proving who somebody is, is left to `auth`; what only one protocol needs, to that protocol.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
+use super::held::{EndedWebSessions, Locks};
 use crate::auth::Authenticator;
 use crate::catalog::{Object, Service, ViewSource};
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::Clock;
 use crate::events::{Event, Journal};
 use crate::ids::{Name, SessionId};
 use crate::listener::tls::SharedSecret;
@@ -38,35 +36,10 @@ pub struct Node {
     pub authenticator: Authenticator,
     /// What all nodes derive alike.
     pub secret: SharedSecret,
-    /// Web sessions that ended before their time.
+    /// Locks that hold on every node.
+    pub locks: Arc<dyn Locks>,
+    /// Web sessions that their people ended.
     pub ended: Arc<dyn EndedWebSessions>,
-}
-
-/// Web sessions that ended before their time, known on all nodes.
-pub trait EndedWebSessions: Send + Sync {
-    /// Whether the web session `id` has ended.
-    fn has(&self, id: u128) -> bool;
-
-    /// Ends the web session `id` of `account`, which would have lasted until `until`. An error says why it is not
-    /// known whether all nodes will hear of it.
-    fn end(&self, id: u128, account: Name, until: UnixMillis) -> BoxFuture<'_, Result<(), String>>;
-}
-
-/// Ended web sessions of one node alone, for tests.
-#[derive(Debug, Default)]
-pub struct EndedHere(Mutex<BTreeMap<u128, UnixMillis>>);
-
-impl EndedWebSessions for EndedHere {
-    fn has(&self, id: u128) -> bool {
-        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.contains_key(&id)
-    }
-
-    fn end(&self, id: u128, _: Name, until: UnixMillis) -> BoxFuture<'_, Result<(), String>> {
-        let mut ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.insert(id, until);
-        Box::pin(async { Ok(()) })
-    }
 }
 
 /// Who comes in, and how.

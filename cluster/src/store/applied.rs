@@ -116,6 +116,10 @@ impl AppliedStore for SledStore {
     }
 
     fn begin(&self) -> io::Result<Box<dyn Replacement>> {
+        if self.layers.failed() {
+            let reason = "the applied state could not be stored before; start the node again, which builds a new store";
+            return Err(io::Error::other(reason));
+        }
         let number = self.database.generate_id()?;
         let name = format!("state-{number}-new");
         Ok(Box::new(Other {
@@ -152,6 +156,11 @@ impl AppliedStore for SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.layers.abandon();
+        if self.layers.failed() {
+            // Where a write failed, sled waits for ever in its own drop for what will never be written. It is left to
+            // the end of the process, which is the next thing to come.
+            std::mem::forget((self.layers.tree(), self.database.clone()));
+        }
     }
 }
 

@@ -84,6 +84,11 @@ impl Layers {
         self.lock().tree.clone()
     }
 
+    /// Whether sled failed: it is written to no more.
+    pub(super) fn failed(&self) -> bool {
+        self.lock().failed.is_some()
+    }
+
     /// Takes changes. Waits only where far too many are not written yet.
     pub(super) fn add(&self, changes: Vec<RowChange>) {
         let mut state = self.lock();

@@ -65,6 +65,7 @@ async fn apply(Options(options): Options<PlanQuery>, write: Write) -> Result<Res
         puts: Vec::new(),
         deletes: asked.deletes,
         seen: Vec::new(),
+        held: Vec::new(),
     };
     let secrets = take(&mut transaction, built);
     if options.dry_run {

@@ -208,6 +208,7 @@ async fn reseal_one(api: &Arc<AdminApi>, caller: &Caller, object: &Object<HostKe
         puts: vec![(object.name.clone(), spec)],
         deletes: Vec::new(),
         seen: Vec::new(),
+        held: Vec::new(),
     };
     let request = border::random().map(RequestId);
     let request = request.map_err(|reason| Problem::new(ProblemKind::Internal, reason))?;

@@ -321,6 +321,7 @@ async fn remove(
         puts: Vec::new(),
         deletes: vec![key],
         seen: Vec::new(),
+        held: Vec::new(),
     };
     let change = Change {
         transaction,

@@ -9,6 +9,7 @@ use argosy_cluster::CodecError;
 
 use super::Account;
 use super::command::{Command, Outcome};
+use super::held::{Held, HeldKey, Lock, SignedOut};
 use super::history::Record;
 use super::view::{Kind, Object, ObjectKey, Spec};
 use crate::ids::Name;
@@ -103,6 +104,57 @@ pub fn seen_key(account: &Name) -> Vec<u8> {
 pub fn parse_seen_key(key: &[u8]) -> Option<Name> {
     let name = key.strip_prefix(SEEN_PREFIX.as_bytes())?;
     Name::parse(std::str::from_utf8(name).ok()?).ok()
+}
+
+/// What the row keys of locks begin with; then the token as hexadecimal digits.
+const LOCK_PREFIX: &str = "lock/";
+/// What the row keys of ended web sessions begin with; then the session as hexadecimal digits.
+const SIGNED_OUT_PREFIX: &str = "signed-out/";
+
+/// The row key of something that is held.
+pub fn held_key(key: HeldKey) -> Vec<u8> {
+    match key {
+        HeldKey::Lock(token) => format!("{LOCK_PREFIX}{token:032x}"),
+        HeldKey::SignedOut(session) => format!("{SIGNED_OUT_PREFIX}{session:032x}"),
+    }
+    .into_bytes()
+}
+
+/// The reverse of [`held_key`]; `None`: the key is another row's.
+pub fn parse_held_key(key: &[u8]) -> Option<HeldKey> {
+    let key = std::str::from_utf8(key).ok()?;
+    let number = |digits: &str| u128::from_str_radix(digits, 16).ok();
+    match key.strip_prefix(LOCK_PREFIX) {
+        Some(token) => number(token).map(HeldKey::Lock),
+        None => number(key.strip_prefix(SIGNED_OUT_PREFIX)?).map(HeldKey::SignedOut),
+    }
+}
+
+/// The row of something that is held; `None`: it is not.
+pub fn encode_held(held: &Held, key: HeldKey) -> Option<Vec<u8>> {
+    match key {
+        HeldKey::Lock(token) => held.lock(token).map(|lock| encode(&v1::LockV1::from(&**lock))),
+        HeldKey::SignedOut(session) => held
+            .signed_out(session)
+            .map(|ended| encode(&v1::SignedOutV1::from(ended))),
+    }
+}
+
+/// Takes in the row of `key`.
+pub fn restore_held(held: &mut Held, key: HeldKey, bytes: &[u8]) -> Result<(), CodecError> {
+    let what = "row of what is held";
+    let invalid = |reason: String| CodecError { what, reason };
+    match key {
+        HeldKey::Lock(_) => {
+            let lock = Lock::try_from(decode::<v1::LockV1>(what, bytes)?).map_err(invalid)?;
+            held.insert(lock.into());
+        }
+        HeldKey::SignedOut(session) => {
+            let ended = SignedOut::try_from(decode::<v1::SignedOutV1>(what, bytes)?).map_err(invalid)?;
+            held.sign_out(session, ended);
+        }
+    }
+    Ok(())
 }
 
 /// The row of such a day, in days since 1970-01-01 UTC.

@@ -255,6 +255,40 @@ fn restrictions() -> Restrictions {
     }
 }
 
+/// One change of each sort.
+fn holdings() -> Vec<Holding> {
+    let account = Name::parse("alice").unwrap();
+    let until = UnixMillis(9);
+    let lock = Lock {
+        token: u128::MAX - 1,
+        place: Place {
+            storage: Name::parse("files").unwrap(),
+            path: VirtualPath::parse(b"/a/\xff").unwrap(),
+        },
+        infinite: true,
+        exclusive: true,
+        account: account.clone(),
+        owner: "<D:href>alice</D:href>".to_owned(),
+        until,
+    };
+    vec![
+        Holding::Take(lock),
+        Holding::Renew {
+            token: 2,
+            account: account.clone(),
+            until,
+        },
+        Holding::Release {
+            token: 3,
+            account: account.clone(),
+        },
+        Holding::SignOut {
+            session: 4,
+            ended: SignedOut { account, until },
+        },
+    ]
+}
+
 fn command() -> Command {
     let objects = one_of_each();
     let key = |object: &Object<Spec>| ObjectKey {
@@ -278,6 +312,7 @@ fn command() -> Command {
             expected,
             deletes: vec![key(&objects[3])],
             seen: vec![(Name::parse("alice").unwrap(), 20_000)],
+            held: holdings(),
             puts: objects.into_iter().map(|object| (object.name, object.spec)).collect(),
         },
     }
@@ -342,6 +377,7 @@ fn commands_and_outcomes_come_back_as_they_were() {
             key: key.clone(),
             by: key,
         }),
+        Outcome::Refused(Refusal::Locked { token: 5 }),
         Outcome::Refused(Refusal::Forbidden {
             reason: "no".to_owned(),
         }),

@@ -101,6 +101,7 @@ impl World {
         let (_, host_key) = auth::generate_host_key("ssh-ed25519").unwrap();
         let host_keys = Arc::new(vec![Arc::new(HostIdentity::parse(&host_key, None).unwrap())]);
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
+        let held = crate::protocols::held::testing::InMemory::new(clock.clone());
         let node = Node {
             name: "node-1".to_owned(),
             views: views.clone(),
@@ -110,7 +111,8 @@ impl World {
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
             secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
-            ended: Arc::new(crate::protocols::node::EndedHere::default()),
+            locks: held.clone(),
+            ended: held,
         };
         let service = SshService::new(name("sftp"), node, Arc::default(), Arc::new(move || host_keys.clone()));
         let address = "127.0.0.1:0".parse().unwrap();

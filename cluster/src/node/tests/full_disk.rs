@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::raft::Room;
+use crate::envelope::wire::StateHeadV1;
+use crate::raft::{AppliedStore, Fatal, Room, RowChange};
+use crate::store::SledStore;
 
 /// A small file system in memory, gone at the end.
 struct Small(tempfile::TempDir);
@@ -118,6 +120,26 @@ async fn a_node_that_starts_on_a_full_disk_takes_part() {
     until_low(&node, false).await;
     put(&node, "a", "3").await;
     machine.stop().await;
+}
+
+#[test]
+fn a_store_whose_write_found_no_room_ends_without_waiting_for_it() {
+    let small = Small::mount();
+    let (store, _) = SledStore::open(small.path(), None, |_| false, Fatal::default()).unwrap();
+    small.fill();
+    let row = |n: u8| RowChange {
+        key: Arc::from([n].as_slice()),
+        value: Some(Arc::from(vec![n; 1 << 20])),
+    };
+    store.apply((0..16).map(row).collect());
+    store.close(&StateHeadV1::default()).unwrap_err();
+    assert!(store.begin().is_err());
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(store);
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(SOON).unwrap();
 }
 
 #[test]

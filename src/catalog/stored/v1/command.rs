@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyV1, SpecV1, all, name};
+use super::{HoldingV1, KeyV1, SpecV1, all, name};
 use crate::catalog::command::{Actor, Command, Expected, Outcome, Refusal, Transaction};
+use crate::catalog::held::Holding;
 use crate::catalog::view::ObjectKey;
 use crate::clock::UnixMillis;
 
@@ -40,6 +41,7 @@ pub(in crate::catalog::stored) struct CommandV1 {
     puts: Vec<(String, SpecV1)>,
     deletes: Vec<KeyV1>,
     seen: Vec<(String, u32)>,
+    held: Vec<HoldingV1>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,6 +52,7 @@ pub(in crate::catalog::stored) enum OutcomeV1 {
     InUse { key: KeyV1, by: KeyV1 },
     Forbidden { reason: String },
     Invalid { reason: String },
+    Locked { token: u128 },
 }
 
 impl From<&Command> for CommandV1 {
@@ -91,6 +94,7 @@ impl From<&Command> for CommandV1 {
                 .iter()
                 .map(|(name, day)| (name.to_string(), *day))
                 .collect(),
+            held: transaction.held.iter().map(HoldingV1::from).collect(),
         }
     }
 }
@@ -127,6 +131,7 @@ impl TryFrom<CommandV1> for Command {
                 puts: all(stored.puts, |(text, spec)| Ok((name(text)?, spec.try_into()?)))?,
                 deletes: all(stored.deletes, ObjectKey::try_from)?,
                 seen: all(stored.seen, |(text, day)| Ok((name(text)?, day)))?,
+                held: all(stored.held, Holding::try_from)?,
             },
         })
     }
@@ -148,6 +153,7 @@ impl From<&Outcome> for OutcomeV1 {
                 key: key.into(),
                 by: by.into(),
             },
+            Outcome::Refused(Refusal::Locked { token }) => Self::Locked { token: *token },
             Outcome::Refused(Refusal::Forbidden { reason }) => Self::Forbidden { reason: reason.clone() },
             Outcome::Refused(Refusal::Invalid { reason }) => Self::Invalid { reason: reason.clone() },
         }
@@ -171,6 +177,7 @@ impl TryFrom<OutcomeV1> for Outcome {
                 key: key.try_into()?,
                 by: by.try_into()?,
             },
+            OutcomeV1::Locked { token } => Refusal::Locked { token },
             OutcomeV1::Forbidden { reason } => Refusal::Forbidden { reason },
             OutcomeV1::Invalid { reason } => Refusal::Invalid { reason },
         };

@@ -3,6 +3,7 @@
 mod account;
 mod authority;
 mod command;
+mod held;
 mod history;
 mod restrictions;
 mod service;
@@ -18,6 +19,8 @@ pub(super) use self::account::memberships;
 use self::account::{AccountV1, GroupV1, RoleV1};
 use self::authority::AuthorityV1;
 pub(super) use self::command::{CommandV1, OutcomeV1};
+use self::held::HoldingV1;
+pub(super) use self::held::{LockV1, SignedOutV1};
 pub(super) use self::history::RecordV1;
 use self::service::ServiceV1;
 use self::settings::{BanV1, SettingsV1};

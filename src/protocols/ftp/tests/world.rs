@@ -102,6 +102,7 @@ impl World {
             let full = full.clone();
             move || full.load(Ordering::SeqCst)
         };
+        let held = crate::protocols::held::testing::InMemory::new(clock.clone());
         let node = Node {
             name: "node-1".to_owned(),
             views: views.clone(),
@@ -111,7 +112,8 @@ impl World {
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
             secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
-            ended: Arc::new(crate::protocols::node::EndedHere::default()),
+            locks: held.clone(),
+            ended: held,
         };
         let (certificate, identity, config) = certificate();
         let config = Arc::new(Mutex::new(config));

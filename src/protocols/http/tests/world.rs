@@ -114,6 +114,7 @@ impl World {
             Arc::new(move || view.lock().unwrap().clone())
         };
         let (registry, journal, clock) = (Arc::new(Registry::default()), Journal::default(), Clock::system());
+        let held = crate::protocols::held::testing::InMemory::new(clock.clone());
         let node = Node {
             name: "node-1".to_owned(),
             views: views.clone(),
@@ -123,7 +124,8 @@ impl World {
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
             secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
-            ended: Arc::new(crate::protocols::node::EndedHere::default()),
+            locks: held.clone(),
+            ended: held,
         };
         let tls: TlsSource = Arc::new(|| Err("no certificate".to_owned()));
         let service = HttpService::new(name("web"), node, tls).unwrap();
