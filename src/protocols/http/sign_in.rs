@@ -176,7 +176,9 @@ pub async fn prove(connection: &Connection, user: &str, password: &Zeroizing<Str
         Proven::MustChange { principal, reason } => {
             let beside = beside(connection, before.as_ref());
             let may = authenticator.may_change(&principal, &beside);
-            return may.map(|()| Proved::MustChange(reason)).map_err(|refused| refused.reason);
+            return may
+                .map(|()| Proved::MustChange(reason))
+                .map_err(|refused| refused.reason);
         }
     };
     match authenticator.join(before.as_ref(), proven, &service.name, from) {

@@ -196,14 +196,20 @@ fn key(secret: &SharedSecret) -> Option<RandomizedNonceKey> {
 
 /// The cookie's name: over TLS one that browsers keep apart from other hosts and paths.
 fn cookie_name(connection: &Connection) -> &'static str {
-    if connection.is_secure() { "__Host-argosy" } else { "argosy" }
+    if connection.is_secure() {
+        "__Host-argosy"
+    } else {
+        "argosy"
+    }
 }
 
 /// The value of our cookie.
 fn cookie<'a>(connection: &Connection, headers: &'a HeaderMap) -> Option<&'a str> {
     let name = cookie_name(connection);
     let all = headers.get_all(header::COOKIE).iter();
-    let mut pairs = all.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let mut pairs = all
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
     pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 

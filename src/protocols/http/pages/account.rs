@@ -30,7 +30,10 @@ pub(super) fn page(connection: &Connection, head: &Parts) -> Answer {
 
 fn shown(connection: &Connection, web: &WebSession, session: &Session, status: StatusCode, says: &str) -> Answer {
     let account = session.account();
-    let mut body = format!("<main id=\"main\" tabindex=\"-1\" class=\"own\"><h1>{}</h1>", named(account.as_str().as_bytes()));
+    let mut body = format!(
+        "<main id=\"main\" tabindex=\"-1\" class=\"own\"><h1>{}</h1>",
+        named(account.as_str().as_bytes())
+    );
     if !says.is_empty() {
         let _ = write!(body, "<p class=\"said\" role=\"alert\">{}</p>", escape(says));
     }
@@ -74,7 +77,11 @@ fn sessions(connection: &Connection, web: &WebSession, session: &Session, body: 
     );
     for one in own.iter().take(SESSIONS_SHOWN_MAX) {
         let is_this = one.id == session.id
-            || connection.service.kept.web_of(one.id).is_some_and(|(id, _)| id == web.id);
+            || connection
+                .service
+                .kept
+                .web_of(one.id)
+                .is_some_and(|(id, _)| id == web.id);
         let time = one.started_at.to_rfc3339();
         let (day, clock) = (time.get(..10).unwrap_or_default(), time.get(11..16).unwrap_or_default());
         let end = if is_this {
@@ -122,7 +129,10 @@ pub(super) async fn password(connection: &Connection, head: &Parts, body: Incomi
             return again("The present password is wrong. It was not changed.");
         }
         Err(NotChanged::Rules(complaints)) => {
-            return again(&format!("The new password {}. It was not changed.", complaints.join("; it ")));
+            return again(&format!(
+                "The new password {}. It was not changed.",
+                complaints.join("; it ")
+            ));
         }
         Err(NotChanged::Unavailable(reason)) => {
             tracing::warn!(%account, reason, "a password was not changed");
@@ -145,9 +155,11 @@ pub(super) async fn end_session(connection: &Connection, head: &Parts, body: Inc
     let sent = fields(body).await.unwrap_or_default();
     let node = &connection.service.node;
     let wanted = u128::from_str_radix(&field(&sent, "id"), 16).map(SessionId);
-    let own = node.registry.list().into_iter().find(|one| {
-        Ok(one.id) == wanted && one.account() == live.session().account()
-    });
+    let own = node
+        .registry
+        .list()
+        .into_iter()
+        .find(|one| Ok(one.id) == wanted && one.account() == live.session().account());
     let Some(own) = own else {
         // It ended meanwhile, or never was the account's own.
         return to("/account");

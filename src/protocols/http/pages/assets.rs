@@ -88,7 +88,10 @@ mod tests {
             (href("other.js"), 404, Some("no-store")),
         ] {
             let answer = super::answer(&path).unwrap();
-            let found = answer.headers().get("cache-control").map(|value| value.to_str().unwrap());
+            let found = answer
+                .headers()
+                .get("cache-control")
+                .map(|value| value.to_str().unwrap());
             assert_eq!((answer.status().as_u16(), found), (status, kept), "{path}");
         }
         assert!(super::answer("/files/").is_none());

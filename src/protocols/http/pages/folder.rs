@@ -66,7 +66,11 @@ fn refused(error: &VfsError, session: &Session) -> Answer {
         VfsError::Revoked(_) => "You are signed in no more.",
         _ => "The folder cannot be shown now. Try again in a moment.",
     };
-    let title = if status == StatusCode::NOT_FOUND { "Not here" } else { "Not shown" };
+    let title = if status == StatusCode::NOT_FOUND {
+        "Not here"
+    } else {
+        "Not shown"
+    };
     said(status, title, text)
 }
 
@@ -118,10 +122,16 @@ impl Folder<'_> {
         let some = self.path.join(b"new").ok();
         let may = |operation| {
             self.permissions.allow(operation, self.path)
-                || some.as_ref().is_some_and(|path| self.permissions.allow(operation, path))
+                || some
+                    .as_ref()
+                    .is_some_and(|path| self.permissions.allow(operation, path))
         };
         let letters = [(Operation::Write, 'w'), (Operation::MakeFolder, 'm')];
-        letters.iter().filter(|(operation, _)| may(*operation)).map(|(_, letter)| *letter).collect()
+        letters
+            .iter()
+            .filter(|(operation, _)| may(*operation))
+            .map(|(_, letter)| *letter)
+            .collect()
     }
 
     fn crumbs(&self, body: &mut String) {
@@ -132,7 +142,11 @@ impl Folder<'_> {
         let all = all.chain(parts.iter().map(|part| (named(part), encode(part) + "/")));
         for (at, (name, step)) in all.enumerate() {
             href.push_str(&step);
-            let here = if at == parts.len() { " aria-current=\"page\"" } else { "" };
+            let here = if at == parts.len() {
+                " aria-current=\"page\""
+            } else {
+                ""
+            };
             let _ = write!(body, "<li><a href=\"{href}\"{here}>{name}</a></li>");
         }
         body.push_str("</ol></nav>");
@@ -168,7 +182,9 @@ impl Folder<'_> {
     fn order_fields(&self) -> String {
         let word = word(self.wish.sort);
         let order = if self.wish.descending { "desc" } else { "asc" };
-        format!("<input type=\"hidden\" name=\"sort\" value=\"{word}\"><input type=\"hidden\" name=\"order\" value=\"{order}\">")
+        format!(
+            "<input type=\"hidden\" name=\"sort\" value=\"{word}\"><input type=\"hidden\" name=\"order\" value=\"{order}\">"
+        )
     }
 
     fn table(&self, body: &mut String) {
@@ -191,7 +207,10 @@ impl Folder<'_> {
                 (true, true) => (" aria-sort=\"descending\"", false),
             };
             let href = self.href(sort, turned, None);
-            let _ = write!(body, "<th scope=\"col\" class=\"{word}\"{state}><a href=\"{href}\">{shown}</a></th>");
+            let _ = write!(
+                body,
+                "<th scope=\"col\" class=\"{word}\"{state}><a href=\"{href}\">{shown}</a></th>"
+            );
         }
         body.push_str("</tr></thead><tbody>");
         for entry in &gathered.rows {
@@ -239,7 +258,11 @@ impl Folder<'_> {
         let encoded = encode(path.as_bytes());
         let (kind, href, size) = match attributes.file_type {
             FileType::Folder => ("folder", place(&path), String::new()),
-            FileType::File => ("file", format!("{}/tree{encoded}", files::PREFIX), size(attributes.size)),
+            FileType::File => (
+                "file",
+                format!("{}/tree{encoded}", files::PREFIX),
+                size(attributes.size),
+            ),
             FileType::Link => ("link", format!("/files{encoded}"), String::new()),
             FileType::Other => ("other", String::new(), String::new()),
         };
@@ -283,11 +306,18 @@ impl Folder<'_> {
         let (sort, descending) = (self.wish.sort, self.wish.descending);
         let before = match (gathered.large, page) {
             (true, _) if self.wish.after.is_some() => Some((self.href(sort, descending, None), "First page")),
-            (false, 1..) => Some((self.href(sort, descending, Some(&format!("page={page}"))), "Previous page")),
+            (false, 1..) => Some((
+                self.href(sort, descending, Some(&format!("page={page}"))),
+                "Previous page",
+            )),
             _ => None,
         };
         let after = gathered.more.then(|| {
-            let last = gathered.rows.last().map(|entry| encode(&entry.name)).unwrap_or_default();
+            let last = gathered
+                .rows
+                .last()
+                .map(|entry| encode(&entry.name))
+                .unwrap_or_default();
             let follows = if gathered.large {
                 format!("after={last}")
             } else {

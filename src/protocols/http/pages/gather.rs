@@ -227,7 +227,9 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// The digits at the beginning, without leading zeros, and the rest.
 fn number(text: &str) -> (&str, &str) {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     (digits.trim_start_matches('0'), rest)
 }
@@ -268,7 +270,10 @@ mod tests {
             gathering.put(entry(name, file_type, size));
         }
         let gathered = gathering.finish();
-        let names = gathered.rows.iter().map(|row| String::from_utf8_lossy(&row.name).into_owned());
+        let names = gathered
+            .rows
+            .iter()
+            .map(|row| String::from_utf8_lossy(&row.name).into_owned());
         (names.collect(), gathered)
     }
 
@@ -290,18 +295,30 @@ mod tests {
     #[test]
     fn pages_follow_one_another_and_none_is_empty() {
         let (first, gathered) = shown("", 9, 2);
-        assert_eq!((first.join(" "), gathered.more, gathered.fitting), ("zoo a".to_owned(), true, 5));
+        assert_eq!(
+            (first.join(" "), gathered.more, gathered.fitting),
+            ("zoo a".to_owned(), true, 5)
+        );
         let (last, gathered) = shown("page=77", 9, 2);
-        assert_eq!((last.join(" "), gathered.more, gathered.page), ("Äpfel".to_owned(), false, 2));
+        assert_eq!(
+            (last.join(" "), gathered.more, gathered.page),
+            ("Äpfel".to_owned(), false, 2)
+        );
     }
 
     #[test]
     fn a_folder_that_is_too_large_comes_by_name_page_after_page() {
         let (first, gathered) = shown("sort=size", 3, 2);
-        assert_eq!((first.join(" "), gathered.large, gathered.more), ("B2 a".to_owned(), true, true));
+        assert_eq!(
+            (first.join(" "), gathered.large, gathered.more),
+            ("B2 a".to_owned(), true, true)
+        );
         let (second, gathered) = shown("after=a", 3, 2);
         assert_eq!((second.join(" "), gathered.more), ("b10 zoo".to_owned(), true));
         let (last, gathered) = shown("after=zoo", 3, 2);
-        assert_eq!((last.join(" "), gathered.more, gathered.all), ("Äpfel".to_owned(), false, 5));
+        assert_eq!(
+            (last.join(" "), gathered.more, gathered.all),
+            ("Äpfel".to_owned(), false, 5)
+        );
     }
 }

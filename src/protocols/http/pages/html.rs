@@ -90,7 +90,11 @@ impl Page<'_> {
             Some(place) => format!("<meta http-equiv=\"refresh\" content=\"0;url={}\">", escape(place)),
             None => String::new(),
         };
-        let (style, script, icon) = (assets::href("style.css"), assets::href("app.js"), assets::href("icon.svg"));
+        let (style, script, icon) = (
+            assets::href("style.css"),
+            assets::href("app.js"),
+            assets::href("icon.svg"),
+        );
         let bar = match self.account {
             Some(account) => bar(account),
             None => String::new(),
@@ -126,7 +130,10 @@ mod tests {
     fn nothing_in_a_text_becomes_markup() {
         for (text, expected) in [
             ("plain", "plain"),
-            ("\"><script>alert(1)</script>", "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"),
+            (
+                "\"><script>alert(1)</script>",
+                "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;",
+            ),
             ("it's & that", "it&#39;s &amp; that"),
             ("&lt;", "&amp;lt;"),
         ] {
@@ -137,7 +144,10 @@ mod tests {
     #[test]
     fn what_hides_in_a_name_is_shown_and_turns_nothing_round() {
         for (name, expected) in [
-            ("harmless\u{202e}gpj.exe".as_bytes(), "<bdi>harmless⟨U+202E⟩gpj.exe</bdi>"),
+            (
+                "harmless\u{202e}gpj.exe".as_bytes(),
+                "<bdi>harmless⟨U+202E⟩gpj.exe</bdi>",
+            ),
             ("a\u{2066}b\u{200b}".as_bytes(), "<bdi>a⟨U+2066⟩b⟨U+200B⟩</bdi>"),
             (b"line\nbreak\x7f", "<bdi>line⟨U+000A⟩break⟨U+007F⟩</bdi>"),
             (b"\xff<b>", "<bdi>\u{fffd}&lt;b&gt;</bdi>"),

@@ -2,8 +2,8 @@
 //!
 //! Proofs are judged by the room's `sign_in`, as those of programs are.
 
-use http::request::Parts;
 use http::StatusCode;
+use http::request::Parts;
 use hyper::body::Incoming;
 use zeroize::Zeroizing;
 

@@ -18,9 +18,16 @@ async fn form(world: &World, target: &str, headers: &[(&str, &str)], body: &str)
 /// Signs alice in; gives the cookie as it is sent.
 async fn cookie(world: &World) -> String {
     let answer = form(world, "/sign-in", &[OURS], "name=alice&password=secret&next=/files/a/").await;
-    assert_eq!((answer.status, answer.header("location")), (303, Some("/files/a/")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/files/a/")),
+        "{answer:?}"
+    );
     let set = answer.header("set-cookie").unwrap();
-    assert!(set.ends_with("; HttpOnly; SameSite=Strict") && set.contains("; Path=/;"), "{set}");
+    assert!(
+        set.ends_with("; HttpOnly; SameSite=Strict") && set.contains("; Path=/;"),
+        "{set}"
+    );
     set.split(';').next().unwrap().to_owned()
 }
 
@@ -29,7 +36,9 @@ async fn get(world: &World, target: &str, cookie: &str) -> Answer {
 }
 
 fn clears(answer: &Answer) -> bool {
-    answer.header("set-cookie").is_some_and(|set| set.starts_with("argosy=; ") && set.contains("Max-Age=0"))
+    answer
+        .header("set-cookie")
+        .is_some_and(|set| set.starts_with("argosy=; ") && set.contains("Max-Age=0"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,13 +48,24 @@ async fn a_person_signs_in_sees_the_files_and_signs_out() {
     assert_eq!((first.status, first.header("location")), (303, Some("/files/")));
     let asked = get(&world, "/files/?sort=size", "").await;
     assert_eq!(asked.status, 401);
-    assert!(asked.text().contains("name=\"next\" value=\"/files/?sort=size\""), "{}", asked.text());
+    assert!(
+        asked.text().contains("name=\"next\" value=\"/files/?sort=size\""),
+        "{}",
+        asked.text()
+    );
     let cookie = cookie(&world).await;
     std::fs::write(world.file("report.txt"), b"12345").unwrap();
     std::fs::create_dir(world.file("more")).unwrap();
     let page = get(&world, "/files/", &cookie).await;
     assert_eq!(page.status, 200);
-    for part in ["<bdi>report.txt</bdi>", "5 B", "/files/more/", "2 entries", "Sign out", "<bdi>alice</bdi>"] {
+    for part in [
+        "<bdi>report.txt</bdi>",
+        "5 B",
+        "/files/more/",
+        "2 entries",
+        "Sign out",
+        "<bdi>alice</bdi>",
+    ] {
         assert!(page.text().contains(part), "{part}: {}", page.text());
     }
     assert_eq!(world.registry.list().len(), 1, "one session for all that a person does");
@@ -59,7 +79,11 @@ async fn a_person_signs_in_sees_the_files_and_signs_out() {
     assert_eq!((out.status, clears(&out)), (303, true));
     for target in ["/files/", "/account"] {
         let stolen = get(&world, target, &cookie).await;
-        assert_eq!((stolen.status, clears(&stolen)), (401, true), "a stolen cookie after sign-out: {target}");
+        assert_eq!(
+            (stolen.status, clears(&stolen)),
+            (401, true),
+            "a stolen cookie after sign-out: {target}"
+        );
     }
     let stolen = get(&world, &format!("{TREE}/report.txt"), &cookie).await;
     assert_eq!((stolen.status, stolen.header("www-authenticate")), (401, None));
@@ -68,11 +92,19 @@ async fn a_person_signs_in_sees_the_files_and_signs_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_names_and_passwords_get_one_and_the_same_page() {
     let world = World::plain();
-    for sent in ["name=alice&password=wrong", "name=nobody&password=secret", "name=&password=", "x=%"] {
+    for sent in [
+        "name=alice&password=wrong",
+        "name=nobody&password=secret",
+        "name=&password=",
+        "x=%",
+    ] {
         let answer = form(&world, "/sign-in", &[OURS], sent).await;
         let expected = if sent == "x=%" { 400 } else { 401 };
         assert_eq!((answer.status, answer.header("set-cookie")), (expected, None), "{sent}");
-        assert!(expected == 400 || answer.text().contains("or you may not sign in here."), "{sent}");
+        assert!(
+            expected == 400 || answer.text().contains("or you may not sign in here."),
+            "{sent}"
+        );
     }
     let long = form(&world, "/sign-in", &[OURS], &format!("name={}", "a".repeat(20_000))).await;
     assert_eq!(long.status, 400);
@@ -82,10 +114,14 @@ async fn wrong_names_and_passwords_get_one_and_the_same_page() {
 async fn a_cookie_ends_with_whatever_it_stood_on() {
     type Change = fn(&mut Account);
     let changes: [(&str, Change); 4] = [
-        ("the password", |alice| alice.password = Some(auth::hash_password("other").unwrap())),
+        ("the password", |alice| {
+            alice.password = Some(auth::hash_password("other").unwrap())
+        }),
         ("no password", |alice| alice.password = None),
         ("disabled", |alice| alice.enabled = false),
-        ("other sources", |alice| alice.sources = vec!["192.0.2.0/24".parse().unwrap()]),
+        ("other sources", |alice| {
+            alice.sources = vec!["192.0.2.0/24".parse().unwrap()]
+        }),
     ];
     for (what, change) in changes {
         let world = World::plain();
@@ -150,11 +186,23 @@ async fn a_change_that_no_page_of_ours_asked_for_is_not_made() {
         }
     }
     assert!(world.file("kept").exists() && !world.file("new").exists());
-    let deleted = world.ask_plainly("DELETE", &format!("{TREE}/kept"), &[shown, same], b"").await;
-    assert_eq!(deleted.status, 204, "a page of ours, where browsers say no more than the origin");
+    let deleted = world
+        .ask_plainly("DELETE", &format!("{TREE}/kept"), &[shown, same], b"")
+        .await;
+    assert_eq!(
+        deleted.status, 204,
+        "a page of ours, where browsers say no more than the origin"
+    );
     let program = world.ask("PUT", &format!("{TREE}/by-program"), &[], b"x").await;
     assert_eq!(program.status, 201);
-    let lured = world.ask("DELETE", &format!("{TREE}/by-program"), &[("Sec-Fetch-Site", "cross-site")], b"").await;
+    let lured = world
+        .ask(
+            "DELETE",
+            &format!("{TREE}/by-program"),
+            &[("Sec-Fetch-Site", "cross-site")],
+            b"",
+        )
+        .await;
     assert_eq!(lured.status, 403, "a browser that remembers a password");
 }
 
@@ -164,7 +212,11 @@ async fn a_link_from_elsewhere_leads_in_all_the_same() {
     let link = ("Sec-Fetch-Site", "cross-site");
     let answer = world.ask_plainly("GET", "/files/a/?q=%22", &[link], b"").await;
     assert_eq!(answer.status, 200);
-    assert!(answer.text().contains("content=\"0;url=/files/a/?q=%22\""), "{}", answer.text());
+    assert!(
+        answer.text().contains("content=\"0;url=/files/a/?q=%22\""),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +261,10 @@ async fn names_are_shown_escaped_and_linked_exactly() {
     assert_eq!(sent.header("content-type"), Some("application/octet-stream"));
     assert_eq!(sent.header("x-content-type-options"), Some("nosniff"));
     let filtered = get(&world, "/files/?q=%22%3E%3Cscript", &cookie).await.text();
-    assert!(filtered.contains("1 of 5 entries") && !filtered.contains("<script>"), "{filtered}");
+    assert!(
+        filtered.contains("1 of 5 entries") && !filtered.contains("<script>"),
+        "{filtered}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +283,9 @@ async fn what_is_asked_wrongly_is_answered_properly() {
         ("HEAD", "/files/", 200),
         ("GET", "/files/?page=99999999999999999999999&after=%ff&q=%ff", 200),
     ] {
-        let answer = world.ask_plainly(method, target, &[OURS, ("Cookie", &cookie)], b"").await;
+        let answer = world
+            .ask_plainly(method, target, &[OURS, ("Cookie", &cookie)], b"")
+            .await;
         assert_eq!(answer.status, status, "{method} {target}");
         assert!(method != "HEAD" || answer.body.is_empty());
     }
@@ -244,7 +301,10 @@ async fn what_an_account_may_not_do_is_not_offered() {
     let cookie = cookie(&world).await;
     std::fs::write(world.file("file"), b"x").unwrap();
     let all = get(&world, "/files/", &cookie).await.text();
-    assert!(all.contains("data-do=\"upload\"") && all.contains("data-may=\"rnd\""), "{all}");
+    assert!(
+        all.contains("data-do=\"upload\"") && all.contains("data-may=\"rnd\""),
+        "{all}"
+    );
     world.change_alice(|alice| {
         let reads = Operations::NONE.with(Operation::Read).with(Operation::List);
         let home = alice.home.as_mut().unwrap();
