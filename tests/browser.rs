@@ -104,6 +104,13 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Takes a picture, and looks for what would keep somebody out.
+fn look_at(browser: &mut Browser, name: &str) {
+    browser.picture(name);
+    let found = browser.barriers();
+    assert!(found.is_empty(), "{name}: {found:#?}");
+}
+
 /// A row by its path as it stands in links.
 fn row(path: &str) -> String {
     format!("tr[data-path=\"{path}\"]")
@@ -220,7 +227,7 @@ fn an_upload_goes_on_through_another_node_when_its_own_is_lost() {
     scene
         .browser
         .until("document.querySelector('.loads .whole progress')?.value > 0.3");
-    scene.browser.picture("upload");
+    look_at(&mut scene.browser, "upload");
     let other = shared.nodes[1].at(scene.service.port);
     scene.balancer.fall_over_to(other);
     scene
@@ -241,7 +248,7 @@ fn every_page_is_legible_in_light_and_dark_and_on_a_phone() {
     scene.browser.go(&scene.balancer.url("/sign-in"));
     for (name, width, height, dark) in sizes {
         scene.browser.look(width, height, dark);
-        scene.browser.picture(&format!("sign-in-{name}"));
+        look_at(&mut scene.browser, &format!("sign-in-{name}"));
     }
     scene.browser.look(1280, 800, false);
     scene.sign_in();
@@ -270,25 +277,25 @@ fn every_page_is_legible_in_light_and_dark_and_on_a_phone() {
     scene.refresh();
     for (name, width, height, dark) in sizes {
         scene.browser.look(width, height, dark);
-        scene.browser.picture(&format!("folder-{name}"));
+        look_at(&mut scene.browser, &format!("folder-{name}"));
         let wide = scene
             .browser
             .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wide, json!(0), "{name}: nothing stands out to the side");
         scene.browser.click(&format!("{} .pick input", row("/readme.txt")));
-        scene.browser.picture(&format!("picked-{name}"));
+        look_at(&mut scene.browser, &format!("picked-{name}"));
         scene.browser.click(".picked [data-do=move]");
         scene
             .browser
             .until("document.querySelector('dialog[open] .places button')");
-        scene.browser.picture(&format!("move-{name}"));
+        look_at(&mut scene.browser, &format!("move-{name}"));
         scene.browser.press("Escape", 27);
         scene.browser.until("!document.querySelector('dialog[open]')");
         scene.browser.click(&format!("{} .name a", row("/readme.txt")));
         scene
             .browser
             .until("document.querySelector('dialog[open] pre')?.textContent.startsWith('Deliveries')");
-        scene.browser.picture(&format!("text-{name}"));
+        look_at(&mut scene.browser, &format!("text-{name}"));
         scene.browser.press("Escape", 27);
         scene.browser.until("!document.querySelector('dialog[open]')");
         scene.browser.click(&format!("{} .pick input", row("/readme.txt")));
@@ -297,7 +304,7 @@ fn every_page_is_legible_in_light_and_dark_and_on_a_phone() {
     scene.browser.go(&scene.balancer.url("/account"));
     for (name, width, height, dark) in sizes {
         scene.browser.look(width, height, dark);
-        scene.browser.picture(&format!("account-{name}"));
+        look_at(&mut scene.browser, &format!("account-{name}"));
     }
     let complaints = scene.browser.complaints();
     assert!(complaints.is_empty(), "{complaints:#?}");

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use serde_json::{Value, json};
 
+use super::limits;
 use super::process::{self, Process};
-use super::{eventually, limits};
 
 /// How long a page may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -233,10 +233,22 @@ impl Browser {
         said.collect()
     }
 
-    /// Waits for something outside of the page.
-    #[track_caller]
-    pub fn meanwhile(&self, what: &str, probe: impl FnMut() -> Result<(), String>) {
-        eventually(what, PATIENCE, probe);
+    /// What axe finds on the page that keeps somebody out: serious and critical findings.
+    pub fn barriers(&mut self) -> Vec<String> {
+        let source = super::target().join("axe/axe.min.js");
+        let source = std::fs::read_to_string(source).expect("tests/run fetches axe");
+        if self.value("typeof axe") == json!("undefined") {
+            self.value(&format!("{source}; 1"));
+        }
+        let found = self.value(
+            "axe.run().then((all) => all.violations.filter((one) => ['serious', 'critical'].includes(one.impact))\
+             .map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html + ' ' + node.failureSummary).join('; ')}`))",
+        );
+        let found = found.as_array().unwrap();
+        found
+            .iter()
+            .map(|one| one.as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
