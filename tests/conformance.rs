@@ -22,7 +22,12 @@ use table::{LOCKED, Row, rows};
 /// How many rows the table has, and how many of them each protocol is asked: the others ask for what it has no word for,
 /// which `drivers` names, or mean something else there, which the row names.
 const ROWS: usize = 137;
-const COVERED: [(Protocol, usize); 3] = [(Protocol::Sftp, 137), (Protocol::Scp, 70), (Protocol::Ftp, 132)];
+const COVERED: [(Protocol, usize); 4] = [
+    (Protocol::Sftp, 137),
+    (Protocol::Scp, 70),
+    (Protocol::Ftp, 132),
+    (Protocol::Http, 111),
+];
 
 /// Something that came out otherwise than the table has it.
 struct Difference {
@@ -186,8 +191,19 @@ fn scp_keeps_the_table_of_operations_on_every_node() {
 fn ftp_and_both_kinds_of_ftps_keep_the_table_of_operations_on_every_node() {
     let shared = shared();
     for kind in ["ftp", "ftps", "ftps-implicit"] {
-        let service = Service::create_ftp(&shared, kind, &json!({}));
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
         keeps_the_table(&shared, Protocol::Ftp, kind, |account, at| {
+            service.login(account, at).by_password()
+        });
+    }
+}
+
+#[test]
+fn the_file_api_keeps_the_table_of_operations_on_every_node() {
+    let shared = shared();
+    for kind in ["http", "https"] {
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
+        keeps_the_table(&shared, Protocol::Http, kind, |account, at| {
             service.login(account, at).by_password()
         });
     }

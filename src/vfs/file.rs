@@ -54,6 +54,8 @@ pub(super) struct Counts {
     waits: AtomicBool,
     /// The file system is memory and never waits.
     in_memory: OnceLock<bool>,
+    /// The file system is this machine's own.
+    local: OnceLock<bool>,
     /// A write in place has failed; the end says so.
     failed: Mutex<Option<VfsError>>,
     /// Held while one chunk goes to the end.
@@ -69,6 +71,11 @@ impl Core {
     /// Whether the file lies on a file system that is nothing but memory.
     pub(super) fn in_memory(&self) -> bool {
         *self.counts.in_memory.get_or_init(|| local::is_in_memory(&*self.fd))
+    }
+
+    /// Whether the file lies on a file system of this machine's own.
+    pub(super) fn answers_from_memory(&self) -> bool {
+        *self.counts.local.get_or_init(|| local::answers_from_memory(&*self.fd))
     }
 
     /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.

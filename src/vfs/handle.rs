@@ -10,7 +10,6 @@ use futures_util::future::Either;
 
 use super::cached;
 use super::file::Core;
-use super::local;
 use super::pace::Direction;
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, Chunk, VfsError};
@@ -88,7 +87,7 @@ impl OpenFile {
     pub async fn attributes(&self) -> Result<Attributes, VfsError> {
         let core = self.core()?;
         core.asker.session.check().map_err(VfsError::Revoked)?;
-        if local::answers_from_memory(&*core.fd) {
+        if core.answers_from_memory() {
             return core.attributes();
         }
         Self::run(core, Core::attributes).await
@@ -135,6 +134,9 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(core) = self.core.take() {
+            if cached::ends_at_once(&core) {
+                return;
+            }
             let pool = core.asker.inner.pool(&core.place.storage.name);
             pool.submit(move || drop(core));
         }

@@ -67,6 +67,27 @@ struct Entry {
 pub struct Kept {
     key: hmac::Key,
     all: Mutex<HashMap<Mark, Entry>>,
+    /// Proofs that are being judged.
+    judged: Mutex<HashMap<Mark, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Whoever holds it is the one who has this proof judged; others who show the same wait for it.
+pub struct Turn<'a> {
+    kept: &'a Kept,
+    mark: Mark,
+    /// `None` only at the very end.
+    held: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut judged = self.kept.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held = None;
+        // One is the table's own.
+        if judged.get(&self.mark).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            judged.remove(&self.mark);
+        }
+    }
 }
 
 impl Kept {
@@ -77,6 +98,7 @@ impl Kept {
         Some(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             all: Mutex::default(),
+            judged: Mutex::default(),
         })
     }
 
@@ -109,6 +131,20 @@ impl Kept {
         }
         entry.used_at = Instant::now();
         Some(entry.live.clone())
+    }
+
+    /// Waits until nobody else has the same proof judged: a client that opens many connections at once makes one proof
+    /// do for all.
+    pub async fn turn(&self, mark: &Mark) -> Turn<'_> {
+        let turn = {
+            let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+            judged.entry(*mark).or_default().clone()
+        };
+        Turn {
+            kept: self,
+            mark: *mark,
+            held: Some(turn.lock_owned().await),
+        }
     }
 
     /// Keeps a session; where another request of the same proof was faster, that one's is given instead.
@@ -146,6 +182,10 @@ impl Kept {
     /// Forgets those in which nothing was asked for [`KEPT_IDLE`], and those that were closed. Requests that run keep
     /// theirs until they are done.
     pub fn sweep(&self, now: Instant) {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is left of those who went away while they waited.
+        judged.retain(|_, turn| Arc::strong_count(turn) > 1);
+        drop(judged);
         let mut ended = Vec::new();
         self.lock().retain(|_, entry| {
             let busy = Arc::strong_count(&entry.live) > 1;

@@ -86,6 +86,11 @@ pub async fn session(connection: &Connection, headers: &HeaderMap) -> Result<Arc
     let Some(basic) = basic(shown) else {
         return Err(NoSession::Refused);
     };
+    let _turn = kept.turn(&mark).await;
+    if let Some(live) = kept.find(&mark) {
+        connection.signed_in();
+        return Ok(live);
+    }
     let proven = match prove(connection, &basic.user, &basic.password).await {
         Ok(Proved::Enough(principal, method)) => begin(connection, principal, method),
         Ok(Proved::MustChange(reason)) | Err(reason) => Err(Failed::Because(reason)),

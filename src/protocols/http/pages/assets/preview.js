@@ -1,5 +1,6 @@
 // A look at a file without keeping it: pictures, text, PDF. Nothing of it runs: pictures are pictures, text is text, and
-// a PDF stands in a frame that may do nothing.
+// a PDF, by the type that is given to it here, can be nothing but a PDF. It goes to the browser's own viewer, which is
+// shut off from pages; in a frame with `sandbox` browsers show none. The frame has the policy of this page.
 
 import { element, named } from './ask.js';
 import { TREE, ask, nameOf, shown } from './server.js';
@@ -14,7 +15,7 @@ function kindOf(item) {
   const name = shown(nameOf(item.path)).toLowerCase();
   const ending = name.slice(name.lastIndexOf('.') + 1);
   if (PICTURES[ending] && item.bytes <= WHOLE_BYTES_MAX) return PICTURES[ending];
-  if (ending === 'pdf' && item.bytes <= WHOLE_BYTES_MAX) return 'application/pdf';
+  if (ending === 'pdf' && navigator.pdfViewerEnabled && item.bytes <= WHOLE_BYTES_MAX) return 'application/pdf';
   return TEXTS.includes(ending) || name === 'readme' || name === 'license' ? 'text' : null;
 }
 
@@ -79,7 +80,7 @@ async function read(item, signal, keep) {
   const url = URL.createObjectURL(new Blob([await answer.arrayBuffer()], { type: kind }));
   keep(url);
   const name = shown(nameOf(item.path));
-  if (kind === 'application/pdf') return [element('iframe', { src: url, title: name, sandbox: '' })];
+  if (kind === 'application/pdf') return [element('iframe', { src: url, title: name })];
   const picture = element('img', { alt: name });
   const loaded = new Promise((resolve, reject) => {
     picture.onload = resolve;
