@@ -11,6 +11,8 @@ use aws_lc_rs::hmac;
 use tokio::time::Instant;
 
 use super::limits::KEPT_IDLE;
+use crate::clock::UnixMillis;
+use crate::ids::SessionId;
 use crate::protocols::Node;
 use crate::session::{Registered, Session};
 
@@ -18,11 +20,23 @@ use crate::session::{Registered, Session};
 pub struct Live {
     registered: Registered,
     node: Node,
+    /// The web session that it belongs to, and when that ends.
+    web: Option<(u128, UnixMillis)>,
 }
 
 impl Live {
     pub(super) fn new(registered: Registered, node: Node) -> Self {
-        Self { registered, node }
+        Self {
+            registered,
+            node,
+            web: None,
+        }
+    }
+
+    /// The same, of the web session `id`, which lasts until `until`.
+    pub(super) fn of_web(mut self, id: u128, until: UnixMillis) -> Self {
+        self.web = Some((id, until));
+        self
     }
 
     /// The session.
@@ -146,6 +160,23 @@ impl Kept {
         let former = self.lock().insert(mark, entry);
         drop(former);
         live
+    }
+
+    /// Closes those of web sessions that have ended: `ended` says of which.
+    pub fn close_ended(&self, now: UnixMillis, ended: impl Fn(u128) -> bool) {
+        for entry in self.lock().values() {
+            let over = entry.live.web.is_some_and(|(id, until)| now >= until || ended(id));
+            if over {
+                entry.live.session().close(super::web_session::signed_out());
+            }
+        }
+    }
+
+    /// The web session that the session `id` belongs to, and when it ends.
+    pub fn web_of(&self, id: SessionId) -> Option<(u128, UnixMillis)> {
+        let all = self.lock();
+        let mut entries = all.values();
+        entries.find(|entry| entry.live.session().id == id)?.live.web
     }
 
     /// Forgets those in which nothing was asked for [`KEPT_IDLE`], and those that were closed. Requests that run keep

@@ -32,7 +32,7 @@ use super::connection::Connection;
 use super::kept::Live;
 use super::limits::{DISCARD_BYTES_MAX, DISCARD_WAIT};
 use super::target::{BadTarget, Query, Target, encode};
-use super::{sign_in, status};
+use super::{status, web_session};
 use crate::path::{PathError, VirtualPath};
 use crate::session::Session;
 use crate::vfs::{Attributes, FileType, Vfs, VfsError};
@@ -130,9 +130,9 @@ async fn answer_head(connection: &Arc<Connection>, head: &http::request::Parts, 
         answer::set(&mut answer, http::header::ALLOW, ALLOWED);
         return answer;
     }
-    let live = match sign_in::session(connection, &head.headers).await {
+    let live = match web_session::session(connection, head).await {
         Ok(live) => live,
-        Err(refused) => return refused.answer(),
+        Err(refused) => return refused.to(head),
     };
     let (target, query) = match (Target::parse(place), Query::parse(head.uri.query())) {
         (Ok(target), Ok(query)) => (target, query),
