@@ -144,10 +144,12 @@ fn ftp_and_ftps_keep_the_access_matrix() {
 const HTTP_LACKS: [&str; 2] = ["append", "links"];
 
 #[test]
-fn the_file_api_keeps_the_access_matrix() {
+fn the_file_api_and_webdav_keep_the_access_matrix() {
     let shared = shared();
     for kind in ["http", "https"] {
-        keeps_the_matrix_by_http(&shared, kind, "api");
+        for face in ["api", "dav"] {
+            keeps_the_matrix_by_http(&shared, kind, face);
+        }
     }
 }
 

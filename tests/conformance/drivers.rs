@@ -20,17 +20,31 @@ pub enum Protocol {
     Ftp,
     /// The file API, with TLS or without.
     Http,
+    /// The same with WebDAV.
+    Dav,
 }
 
 /// All of them.
-pub const PROTOCOLS: [Protocol; 4] = [Protocol::Sftp, Protocol::Scp, Protocol::Ftp, Protocol::Http];
+pub const PROTOCOLS: [Protocol; 5] = [
+    Protocol::Sftp,
+    Protocol::Scp,
+    Protocol::Ftp,
+    Protocol::Http,
+    Protocol::Dav,
+];
 
 /// The codes by which SFTP, FTP and HTTP refuse, and the words that say why in at least one protocol. SCP has words alone.
 const REASONS: [(Why, u64, u64, u64, &[&str]); 9] = [
     // Its words in SCP begin with those of a denial.
     (Why::Outside, 3, 550, 403, &["leads out"]),
-    (Why::Absent, 2, 550, 404, &["no such file or"]),
-    (Why::Exists, 4, 550, 409, &["name exists", "file exists"]),
+    (Why::Absent, 2, 550, 404, &["no such file or", "is missing; make"]),
+    (
+        Why::Exists,
+        4,
+        550,
+        409,
+        &["name exists", "file exists", "at the target already"],
+    ),
     (Why::Denied, 3, 550, 403, &["may not", "permission denied"]),
     (
         Why::IsFolder,
@@ -52,6 +66,7 @@ impl Protocol {
             Self::Scp => "conformance_scp.py",
             Self::Ftp => "conformance_ftp.py",
             Self::Http => "conformance_http.py",
+            Self::Dav => "conformance_dav.py",
         }
     }
 
@@ -79,23 +94,29 @@ impl Protocol {
                 | Step::SetMode(..)
                 | Step::Link(..),
             ) => Some("it copies whole files and trees, and nothing else"),
-            (Self::Http, _) if goes_back => Some("clients take out two dots; sent all the same they are refused"),
-            (Self::Http, Step::PutAt(..) | Step::Append(..)) => Some("a file is written whole"),
-            (Self::Http, Step::ListLong(_)) => Some("its lists are for programs alone"),
-            (Self::Http, Step::Link(..)) => Some("it makes no links"),
+            (Self::Http | Self::Dav, _) if goes_back => {
+                Some("clients take out two dots; sent all the same they are refused")
+            }
+            (Self::Http | Self::Dav, Step::PutAt(..) | Step::Append(..)) => Some("a file is written whole"),
+            (Self::Dav, Step::RemoveFolder(_)) => Some("DELETE removes a folder with all that is in it"),
+            (Self::Dav, Step::Mode(_) | Step::SetMode(..)) => Some("it knows no permission bits"),
+            (Self::Dav, Step::Hash(_)) => Some("it knows no checksums"),
+            (Self::Http | Self::Dav, Step::ListLong(_)) => Some("its lists are for programs alone"),
+            (Self::Http | Self::Dav, Step::Link(..)) => Some("it makes no links"),
             (Self::Scp, Step::MakeNewFolder(_)) => Some("a folder that is there is entered"),
             _ => None,
         }
     }
 
-    /// The code for a refusal; SCP has none.
+    /// The code for a refusal, where there is one for each.
     pub fn code(self, why: Why) -> Option<u64> {
         let (_, sftp, ftp, http, _) = REASONS.iter().find(|(known, ..)| *known == why).unwrap();
         match self {
             Self::Sftp => Some(*sftp),
             Self::Ftp => Some(*ftp),
             Self::Http => Some(*http),
-            Self::Scp => None,
+            // Its codes say how the request went wrong rather than why.
+            Self::Scp | Self::Dav => None,
         }
     }
 }

@@ -3,4 +3,6 @@
 mod bad_input;
 mod files;
 mod pages;
+mod webdav;
+mod webdav_locks;
 mod world;

@@ -1,1 +1,0 @@
-//! WebDAV as clients speak it.
