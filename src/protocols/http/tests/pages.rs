@@ -250,7 +250,7 @@ async fn names_are_shown_escaped_and_linked_exactly() {
     for (header, expected) in [
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", POLICY),
-        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
         ("cache-control", "no-store"),
         ("referrer-policy", "same-origin"),
     ] {
