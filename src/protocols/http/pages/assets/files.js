@@ -1,7 +1,7 @@
 // What is done with files that are there: rename, move, copy, delete, new folder, download.
 
 import { askFolder, askName, element, named, question, say, visible } from './ask.js';
-import { API, TREE, ask, encodeName, encodePath, folderOf, nameOf, shown } from './server.js';
+import { API, TREE, ask, encodeName, encodePath, folderOf, nameOf, problem, shown } from './server.js';
 
 const label = (path) => visible(shown(nameOf(path)));
 const some = (items) => (items.length === 1 ? `“${label(items[0].path)}”` : `${items.length} entries`);
@@ -35,7 +35,8 @@ export async function rename(item) {
     button: 'Rename',
     done: async (name) => {
       const to = `${folderOf(item.path)}/${encodeName(name)}`;
-      if (name !== old) await relocate('move-to', item.path, to);
+      if (name === old) return null;
+      await relocate('move-to', item.path, to);
       say(`Renamed to “${visible(name)}”.`);
       return to;
     },
@@ -141,9 +142,16 @@ export function download(items) {
     return;
   }
   const fields = items.map((item) => element('input', { type: 'hidden', name: 'path', value: item.path }));
-  const form = element('form', { method: 'post', action: `${API}/archive`, hidden: true }, ...fields);
-  document.body.append(form);
+  // A refusal comes into the frame, where it is read, and not in the place of this page.
+  const frame = element('iframe', { name: 'archive', title: 'Archive', hidden: true });
+  const form = element('form', { method: 'post', action: `${API}/archive`, target: 'archive', hidden: true }, ...fields);
+  document.querySelector('iframe[name=archive]')?.remove();
+  document.body.append(frame, form);
+  say('The archive is on its way.');
+  frame.addEventListener('load', () => {
+    const text = frame.contentDocument?.body?.textContent;
+    if (text) say(problem(0, text).message);
+  });
   form.submit();
   form.remove();
-  say('The archive is being sent.');
 }
