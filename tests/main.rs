@@ -46,3 +46,4 @@ mod tidy;
 mod tls_ahead;
 mod tls_live;
 mod uploads;
+mod webdav;

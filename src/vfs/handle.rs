@@ -93,6 +93,14 @@ impl OpenFile {
         Self::run(core, Core::attributes).await
     }
 
+    /// Attributes as they were when an existing file was opened; of any other, now.
+    pub async fn found(&self) -> Result<Attributes, VfsError> {
+        match &self.core()?.found {
+            Some(found) => Ok(found.clone()),
+            None => self.attributes().await,
+        }
+    }
+
     /// Changes attributes of the open file.
     pub async fn set_attributes(&self, change: &AttributeChange) -> Result<(), VfsError> {
         let core = self.core()?;

@@ -36,6 +36,8 @@ pub const CONTENT_STEP_BYTES: u64 = 64 * 1024 * 1024;
 pub const CONTENT_READ_BYTES: usize = 256 * 1024;
 /// Bytes of one write.
 pub const WRITE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one note; many file systems keep fewer (ext4 about 4,000).
+pub const NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Entries of one batch of a listing, whatever the caller asks for.
 pub const ENTRIES_MAX: usize = 1024;
 /// Symbolic links followed in one path, as Linux's own bound.

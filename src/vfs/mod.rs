@@ -13,8 +13,7 @@
 //!   higher generation, and the old holder, who looks for the name before each write and can publish or delete
 //!   only by it, is told [`VfsError::TakenOver`]. What another node may still write to goes on as a copy, so that a
 //!   write that was under way there never reaches what is published here; what was kept goes on as it is.
-//! - A handle that only reads never publishes; of several handles of one session that write, each end publishes
-//!   what is there, and those left go on in place.
+//! - A handle that only reads never publishes; of several that write, each end publishes what is there.
 //! - Blocking work runs on threads of the storage's own; on the caller's runs only what memory answers: reads from the
 //!   page cache, and, on this machine's own file systems, looks at and opens of what was looked up before.
 
@@ -29,6 +28,7 @@ pub mod limits;
 mod listing;
 mod local;
 mod looks;
+mod notes;
 mod open;
 mod pace;
 mod permissions;

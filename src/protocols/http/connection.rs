@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, StatusCode, Version, header};
+use http::{Method, Request, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,7 +23,7 @@ use super::gauge::{Counted, Gauge, Verdict, Watch, Working};
 use super::limits::{
     CONNECTION_WINDOW_BYTES, HEAD_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX, TRANSFER_BYTES, WATCH_EVERY,
 };
-use super::{HttpService, files, pages, web_session};
+use super::{HttpService, dav, files, pages, web_session};
 use crate::catalog::{HttpSettings, Object, Service};
 use crate::events::Event;
 use crate::listener::{Accepted, Permit};
@@ -250,6 +250,10 @@ async fn route(connection: &Arc<Connection>, http: &HttpSettings, request: Reque
         if http.file_api || (http.file_manager && web_session::is_shown(connection, request.headers())) {
             return files::answer(connection, request).await;
         }
+    } else if http.webdav && path.strip_prefix(dav::PREFIX).is_some_and(is_below) {
+        return dav::answer(connection, request).await;
+    } else if http.webdav && request.method() == Method::OPTIONS && matches!(path, "/" | "*") {
+        return dav::options();
     } else if http.file_manager {
         return pages::answer(connection, request).await;
     }

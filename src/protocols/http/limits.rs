@@ -63,3 +63,19 @@ pub const FILTER_BYTES_MAX: usize = 255;
 pub const SESSIONS_SHOWN_MAX: usize = 100;
 /// How often sessions of web sessions that have ended are looked for.
 pub const ENDED_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of the XML that asks for properties or a lock.
+pub const XML_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the XML that sets properties.
+pub const XML_CHANGE_BYTES_MAX: usize = 256 * 1024;
+/// How deep its elements may be.
+pub const XML_DEPTH_MAX: usize = 64;
+/// Properties that one request names.
+pub const PROPERTIES_MAX: usize = 256;
+/// Conditions of one `If` header.
+pub const IF_CONDITIONS_MAX: usize = 128;
+/// Entries of a tree whose refusals are listed in an answer; with more the request stops there.
+pub const FAILURES_MAX: usize = 1_000;
+/// Seconds that a lock holds unless the client asks for fewer or more.
+pub const LOCK_SECONDS: u32 = 600;
+/// The most seconds that a lock holds before it must be renewed.
+pub const LOCK_SECONDS_MAX: u32 = 3600;

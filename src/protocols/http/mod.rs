@@ -1,12 +1,13 @@
 //! HTTP and HTTPS: one service with several faces over the same files.
 //!
 //! `connection` carries, `target` and `conditions` read a request, `sign_in` and `web_session` say who asks, `files` is
-//! the file API and `pages` the file manager for people.
+//! the file API, `dav` is WebDAV, and `pages` the file manager for people.
 //! Accepting connections and TLS are left to `listener`, proofs to `auth`, files to `vfs`.
 
 mod answer;
 mod conditions;
 mod connection;
+mod dav;
 mod files;
 mod gauge;
 mod kept;

@@ -12,7 +12,7 @@ use crate::catalog::{Durability, Operation};
 use crate::session::CloseReason;
 use crate::vfs::local::{FaultPoint, FileState, is_storage_failure, rename_no_replace};
 use crate::vfs::resolve::Asker;
-use crate::vfs::{FileType, VfsError};
+use crate::vfs::{FileType, VfsError, notes};
 
 impl Staged {
     /// Publishes the upload. A failure leaves it unpublished; whether it is kept is left to
@@ -57,6 +57,7 @@ impl Staged {
                 return Err(VfsError::IsFolder);
             }
             self.take_over_looks(state, &replaced);
+            notes::take_over(&self.file, &folder, name);
         }
         self.sync_file(asker, state)?;
         // The sync may have taken long: what was allowed before it may be no longer.

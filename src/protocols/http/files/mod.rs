@@ -27,6 +27,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+pub(super) use read::send;
+pub(super) use tree::{Failure, Walker};
+pub(super) use write::take;
+
 use super::answer::{self, Answer};
 use super::connection::Connection;
 use super::kept::Live;
@@ -156,7 +160,7 @@ async fn answer_head(connection: &Arc<Connection>, head: &http::request::Parts, 
 }
 
 /// Reads a little of what nobody wants, so that a client that is still sending hears the answer.
-async fn discard(body: &mut Incoming) {
+pub(super) async fn discard(body: &mut Incoming) {
     let reading = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

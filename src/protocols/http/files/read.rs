@@ -77,7 +77,7 @@ async fn content(asked: &Asked<'_>, head: &http::request::Parts) -> Result<Answe
         ..OpenOptions::default()
     };
     let file = asked.vfs().open(asked.session(), asked.path(), &options).await?;
-    let attributes = file.attributes().await?;
+    let attributes = file.found().await?;
     let name = asked.path().file_name().unwrap_or_default();
     Ok(send(file, asked.live.clone(), name, &attributes, head))
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::path::VirtualPath;
-use crate::protocols::http::limits::{ENTRIES_PER_STEP, TREE_DEPTH_MAX, TREE_ENTRIES_MAX};
+use crate::protocols::http::limits::{ENTRIES_PER_STEP, FAILURES_MAX, TREE_DEPTH_MAX, TREE_ENTRIES_MAX};
 use crate::session::Session;
 use crate::vfs::{FileType, OpenOptions, Vfs, VfsError};
 
@@ -22,6 +22,15 @@ pub struct Walker<'a> {
 struct Found {
     path: VirtualPath,
     file_type: FileType,
+}
+
+/// One of a tree with which something was not done, and why.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Which.
+    pub path: VirtualPath,
+    /// Why not.
+    pub error: VfsError,
 }
 
 fn too_many() -> VfsError {
@@ -75,6 +84,76 @@ impl Walker<'_> {
         self.vfs.remove_folder(self.session, top).await
     }
 
+    /// Looks at all below `top`, and changes nothing.
+    pub async fn look(self, top: &VirtualPath) -> Result<(), VfsError> {
+        self.below(top).await.map(|_| ())
+    }
+
+    /// Removes the folder and all in it that can be; a folder of which something stays, stays. Gives what was refused,
+    /// at most [`FAILURES_MAX`], then it stops.
+    pub async fn remove_each(self, top: &VirtualPath) -> Result<Vec<Failure>, VfsError> {
+        let mut failures: Vec<Failure> = Vec::new();
+        let all = self.below(top).await?.into_iter().rev();
+        let top = Found {
+            path: top.clone(),
+            file_type: FileType::Folder,
+        };
+        for Found { path, file_type } in all.chain([top]) {
+            let folder = file_type == FileType::Folder;
+            if folder && failures.iter().any(|failure| failure.path.is_within(&path)) {
+                continue;
+            }
+            let done = match folder {
+                true => self.vfs.remove_folder(self.session, &path).await,
+                false => self.vfs.remove(self.session, &path).await,
+            };
+            match done {
+                // Somebody else was faster.
+                Ok(()) | Err(VfsError::NotFound) => {}
+                Err(error @ VfsError::Revoked(_)) => return Err(error),
+                Err(error) => failures.push(Failure { path, error }),
+            }
+            if failures.len() >= FAILURES_MAX {
+                break;
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Copies a folder to a name that nothing has, with all in it that can be where `deep`, and with what clients have
+    /// set of each; links are left out. Gives what was refused, at most [`FAILURES_MAX`], then it stops.
+    pub async fn copy_each(self, from: &VirtualPath, to: &VirtualPath, deep: bool) -> Result<Vec<Failure>, VfsError> {
+        let all = if deep { self.below(from).await? } else { Vec::new() };
+        self.vfs.make_folder(self.session, to, None).await?;
+        let _ = self.vfs.copy_note(self.session, from, to).await;
+        let mut failures: Vec<Failure> = Vec::new();
+        for found in all {
+            let Some(rest) = found.path.below(from) else { continue };
+            let target = to.join(rest);
+            let target = target.map_err(|error| VfsError::InvalidName(error.to_string()))?;
+            if failures.iter().any(|failure| target.is_within(&failure.path)) {
+                continue;
+            }
+            let done = match found.file_type {
+                FileType::Folder => self.vfs.make_folder(self.session, &target, None).await,
+                FileType::File => self.copy_file(&found.path, &target, false).await,
+                FileType::Link | FileType::Other => Ok(()),
+            };
+            match done {
+                Ok(()) if found.file_type == FileType::Folder => {
+                    let _ = self.vfs.copy_note(self.session, &found.path, &target).await;
+                }
+                Ok(()) => {}
+                Err(error @ VfsError::Revoked(_)) => return Err(error),
+                Err(error) => failures.push(Failure { path: target, error }),
+            }
+            if failures.len() >= FAILURES_MAX {
+                break;
+            }
+        }
+        Ok(failures)
+    }
+
     /// Copies a file; without `overwrite` nothing may have the name.
     pub async fn copy_file(self, from: &VirtualPath, to: &VirtualPath, overwrite: bool) -> Result<(), VfsError> {
         let reading = OpenOptions {
@@ -97,6 +176,7 @@ impl Walker<'_> {
         let target = self.vfs.open(self.session, to, &writing).await?;
         target.announce(attributes.size).await?;
         source.copy_to(0, None, &target, 0).await?;
+        target.take_note(&source).await?;
         target.commit().await
     }
 

@@ -35,7 +35,8 @@ impl From<VfsError> for Stop {
 }
 
 impl Stop {
-    pub(super) fn answer(&self, session: &Session) -> Answer {
+    /// As an answer.
+    pub fn answer(&self, session: &Session) -> Answer {
         match self {
             Self::Storage(error) => status::refusal(error, session),
             Self::Body(status, word, detail) => answer::problem(*status, word, detail),

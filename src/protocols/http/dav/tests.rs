@@ -1,0 +1,1 @@
+//! WebDAV as clients speak it.
