@@ -304,21 +304,40 @@ pub async fn session(connection: &Connection, head: &Parts) -> Result<Arc<Live>,
     by_cookie(connection, &head.headers).map(|(_, live)| live)
 }
 
-/// The session of a cookie.
-pub fn by_cookie(connection: &Connection, headers: &HeaderMap) -> Result<(WebSession, Arc<Live>), NoSession> {
+/// The web session of a cookie, if it is one and goes on; and the cookie.
+fn opened<'a>(connection: &Connection, headers: &'a HeaderMap) -> Result<(WebSession, &'a str), NoSession> {
     let sealed = cookie(connection, headers).ok_or(NoSession::Nothing)?;
-    let service = &connection.service;
-    let node = &service.node;
+    let (service, node) = (&connection.service, &connection.service.node);
     let web = WebSession::open(sealed, &node.secret, &service.name).ok_or(NoSession::Over)?;
     let seconds = connection.spoken().web_session_seconds;
-    let mark = mark(connection, sealed);
-    let kept = service.kept.find(&mark);
     if web.is_over(seconds, node.clock.now()) || node.ended.has(web.id) {
-        if let Some(live) = kept {
+        if let Some(live) = service.kept.find(&mark(connection, sealed)) {
             live.session().close(signed_out());
         }
         return Err(NoSession::Over);
     }
+    Ok((web, sealed))
+}
+
+/// Ends the web session of a cookie on all nodes. An error says why it is not known whether it has ended everywhere.
+pub async fn end(connection: &Connection, headers: &HeaderMap) -> Result<(), String> {
+    let Ok((web, sealed)) = opened(connection, headers) else {
+        return Ok(());
+    };
+    let service = &connection.service;
+    let ended = service.node.ended.end(web.id, web.account, web.until).await;
+    if let Some(live) = service.kept.find(&mark(connection, sealed)) {
+        live.session().close(signed_out());
+    }
+    ended
+}
+
+/// The session of a cookie.
+pub fn by_cookie(connection: &Connection, headers: &HeaderMap) -> Result<(WebSession, Arc<Live>), NoSession> {
+    let (web, sealed) = opened(connection, headers)?;
+    let (service, node) = (&connection.service, &connection.service.node);
+    let mark = mark(connection, sealed);
+    let kept = service.kept.find(&mark);
     if let Some(live) = kept {
         if let Err(reason) = node.authenticator.judge_new(live.session(), &node.name) {
             live.session().close(reason);

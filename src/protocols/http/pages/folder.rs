@@ -45,8 +45,16 @@ pub(super) async fn page(connection: &Connection, head: &Parts, rest: &str) -> A
         }
         let permissions = vfs.permissions(session)?;
         let wish = Wish::of(&query);
-        let gathered = gather(vfs.list(session, &target.path).await?, &wish).await?;
+        let (gathered, unseen) = match vfs.list(session, &target.path).await {
+            Ok(listing) => (gather(listing, &wish).await?, false),
+            // A place to put files into, for who must not see what others have put there.
+            Err(VfsError::Denied(Operation::List)) if permissions.allow(Operation::Write, &target.path) => {
+                (Gathered::default(), true)
+            }
+            Err(error) => return Err(error),
+        };
         let folder = Folder {
+            unseen,
             path: &target.path,
             permissions,
             wish,
@@ -85,6 +93,8 @@ struct Folder<'a> {
     permissions: Permissions,
     wish: Wish,
     gathered: Gathered,
+    /// What is in it may not be seen.
+    unseen: bool,
 }
 
 impl Folder<'_> {
@@ -220,6 +230,9 @@ impl Folder<'_> {
     }
 
     fn summary(&self) -> String {
+        if self.unseen {
+            return "You may put files here, but not see what is in this folder.".to_owned();
+        }
         let (all, fitting) = (grouped(self.gathered.all as u64), grouped(self.gathered.fitting as u64));
         let entries = if self.gathered.all == 1 { "entry" } else { "entries" };
         let filter = named(self.wish.filter.as_bytes());

@@ -64,7 +64,7 @@ impl Wish {
 }
 
 /// What a page shows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) rows: Vec<Entry>,
     /// How many entries fit the filter.

@@ -77,8 +77,6 @@ impl Page<'_> {
         answer::set(&mut answer, header::CONTENT_SECURITY_POLICY, POLICY);
         // Not `no-referrer`: then forms would not say where they come from.
         answer::set(&mut answer, header::REFERRER_POLICY, "same-origin");
-        let opener = http::HeaderName::from_static("cross-origin-opener-policy");
-        answer::set(&mut answer, opener, "same-origin");
         let resource = http::HeaderName::from_static("cross-origin-resource-policy");
         answer::set(&mut answer, resource, "same-origin");
         answer

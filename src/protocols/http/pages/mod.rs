@@ -50,7 +50,7 @@ pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) ->
     if !allowed.split(", ").any(|method| method == head.method.as_str()) {
         return answer::not_allowed(allowed);
     }
-    let answer = match path {
+    let mut answer = match path {
         "/sign-in" if looks => sign_in::page(connection, &head),
         "/sign-in" => sign_in::post(connection, body).await,
         "/sign-out" => sign_in::out(connection, &head).await,
@@ -66,6 +66,11 @@ pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) ->
             _ => said(StatusCode::NOT_FOUND, "Not here", "There is no page of this name."),
         },
     };
+    if connection.is_secure() {
+        // Browsers complain of it where it comes by plain HTTP.
+        let opener = http::HeaderName::from_static("cross-origin-opener-policy");
+        answer::set(&mut answer, opener, "same-origin");
+    }
     match head.method {
         Method::HEAD => answer.map(|_| answer::nothing()),
         _ => answer,

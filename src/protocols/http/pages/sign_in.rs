@@ -14,7 +14,7 @@ use crate::protocols::http::answer::Answer;
 use crate::protocols::http::connection::Connection;
 use crate::protocols::http::sign_in::{self, Failed, Proved, before, beside};
 use crate::protocols::http::target::Query;
-use crate::protocols::http::web_session::{self, signed_out};
+use crate::protocols::http::web_session;
 use crate::session::Principal;
 
 /// One answer for all refusals.
@@ -198,15 +198,9 @@ pub(super) fn begin(
 
 /// POST: ends the web session on all nodes.
 pub(super) async fn out(connection: &Connection, head: &Parts) -> Answer {
-    let node = &connection.service.node;
-    let mut failed = None;
-    if let Ok((web, live)) = web_session::by_cookie(connection, &head.headers) {
-        failed = node.ended.end(web.id, web.account.clone(), web.until).await.err();
-        live.session().close(signed_out());
-    }
-    let mut answer = match failed {
-        None => to("/sign-in"),
-        Some(reason) => {
+    let mut answer = match web_session::end(connection, &head.headers).await {
+        Ok(()) => to("/sign-in"),
+        Err(reason) => {
             tracing::warn!(reason, "a web session could not be ended everywhere");
             let text = "This browser has forgotten you, but the cluster could not be told to end the session \
                         everywhere. It ends by itself later; if somebody could have copied it, change your password.";

@@ -250,7 +250,7 @@ async fn names_are_shown_escaped_and_linked_exactly() {
     for (header, expected) in [
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", POLICY),
-        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
         ("cache-control", "no-store"),
         ("referrer-policy", "same-origin"),
     ] {
@@ -319,4 +319,15 @@ async fn what_an_account_may_not_do_is_not_offered() {
         assert!(!less.contains(absent), "{absent}: {less}");
     }
     assert!(less.contains("data-may=\"r\""), "{less}");
+    world.change_alice(|alice| {
+        let home = alice.home.as_mut().unwrap();
+        for grant in home.grants.iter_mut().flatten() {
+            grant.allow = Operations::NONE.with(Operation::Write);
+        }
+    });
+    let blind = get(&world, "/files/", &cookie).await.text();
+    assert!(
+        blind.contains("data-do=\"upload\"") && blind.contains("but not see") && !blind.contains("data-path"),
+        "{blind}"
+    );
 }

@@ -33,7 +33,6 @@ const doing = {
     const items = rows.meant();
     const focus = rows.beside(items.map((item) => item.path));
     if (await files.remove(items)) await refresh(focus);
-    else await refresh(items[0].path);
   },
   clear: () => rows.pickAll(false),
 };
@@ -41,8 +40,8 @@ const doing = {
 async function carry(way) {
   const items = rows.meant();
   const focus = way === 'move-to' ? rows.beside(items.map((item) => item.path)) : items[0].path;
-  const done = await files.carry(way, items, rows.folder());
-  if (done) rows.pickAll(false);
+  if (!await files.carry(way, items, rows.folder())) return;
+  rows.pickAll(false);
   await refresh(focus);
 }
 

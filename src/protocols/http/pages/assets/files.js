@@ -1,7 +1,7 @@
 // What is done with files that are there: rename, move, copy, delete, new folder, download.
 
 import { askFolder, askName, element, named, question, say, visible } from './ask.js';
-import { API, TREE, ask, encodeName, encodePath, folderOf, nameOf, shown } from './server.js';
+import { API, TREE, ask, encodeName, encodePath, folderOf, nameOf, problem, shown } from './server.js';
 
 const label = (path) => visible(shown(nameOf(path)));
 const some = (items) => (items.length === 1 ? `“${label(items[0].path)}”` : `${items.length} entries`);
@@ -35,7 +35,8 @@ export async function rename(item) {
     button: 'Rename',
     done: async (name) => {
       const to = `${folderOf(item.path)}/${encodeName(name)}`;
-      if (name !== old) await relocate('move-to', item.path, to);
+      if (name === old) return null;
+      await relocate('move-to', item.path, to);
       say(`Renamed to “${visible(name)}”.`);
       return to;
     },
@@ -60,10 +61,11 @@ export async function makeFolder(folder) {
   });
 }
 
-/** Moves or copies; `way` is `move-to` or `copy-to`. */
+/** Moves or copies; `way` is `move-to` or `copy-to`. Whether anything changed. */
 export async function carry(way, items, folder) {
   const [verb, past] = way === 'move-to' ? ['Move', 'Moved'] : ['Copy', 'Copied'];
-  return askFolder({
+  let left = [...items];
+  await askFolder({
     title: `${verb} ${some(items)}`,
     button: verb,
     start: folder,
@@ -74,20 +76,21 @@ export async function carry(way, items, folder) {
       for (const item of items) {
         if (to === item.path || to.startsWith(`${item.path}/`)) throw new Error('A folder cannot go into itself.');
       }
-      let done = 0;
-      for (const item of items) {
+      while (left.length) {
+        const [item] = left;
         try {
           await relocate(way, item.path, `${to}/${to === folder ? copyName(item) : nameOf(item.path)}`);
-          done += 1;
         } catch (error) {
-          const before = done ? ` ${done} of ${items.length} were done before.` : '';
-          throw new Error(`${error.message}${before}`);
+          const before = items.length - left.length;
+          throw new Error(before ? `${error.message} ${before} of ${items.length} were done before.` : error.message);
         }
+        left = left.slice(1);
       }
       say(`${past} ${some(items)} to ${visible(shown(to)) || 'the top folder'}.`);
-      return to || '/';
+      return true;
     },
   });
+  return left.length < items.length;
 }
 
 /** Beside what it was copied from it needs another name. */
@@ -97,12 +100,13 @@ function copyName(item) {
   return dot > 0 ? `${name.slice(0, dot)}%20%28copy%29${name.slice(dot)}` : `${name}%20%28copy%29`;
 }
 
+/** Whether anything changed. */
 export async function remove(items) {
   const most = 12;
   const rows = items.slice(0, most).map((item) => element('li', {}, named(shown(nameOf(item.path))), item.kind === 'folder' ? ' and all that is in it' : ''));
   if (items.length > most) rows.push(element('li', {}, `and ${items.length - most} more`));
   let left = [...items];
-  return question({
+  await question({
     title: items.length === 1 ? `Delete ${items[0].kind === 'folder' ? 'this folder' : 'this file'}?` : `Delete these ${items.length}?`,
     fields: [element('ul', { class: 'names' }, ...rows), element('p', { class: 'note' }, 'It cannot be brought back from here.')],
     button: items.length === 1 ? 'Delete' : `Delete ${items.length}`,
@@ -125,6 +129,7 @@ export async function remove(items) {
       return true;
     },
   });
+  return left.length < items.length;
 }
 
 /** One file as it is; more, or a folder, as one archive. */
@@ -137,9 +142,16 @@ export function download(items) {
     return;
   }
   const fields = items.map((item) => element('input', { type: 'hidden', name: 'path', value: item.path }));
-  const form = element('form', { method: 'post', action: `${API}/archive`, hidden: true }, ...fields);
-  document.body.append(form);
+  // A refusal comes into the frame, where it is read, and not in the place of this page.
+  const frame = element('iframe', { name: 'archive', title: 'Archive', hidden: true });
+  const form = element('form', { method: 'post', action: `${API}/archive`, target: 'archive', hidden: true }, ...fields);
+  document.querySelector('iframe[name=archive]')?.remove();
+  document.body.append(frame, form);
+  say('The archive is on its way.');
+  frame.addEventListener('load', () => {
+    const text = frame.contentDocument?.body?.textContent;
+    if (text) say(problem(0, text).message);
+  });
   form.submit();
   form.remove();
-  say('The archive is being sent.');
 }

@@ -10,6 +10,10 @@ const IN_STEPS_BYTES = 8 * 1024 * 1024;
 const STEP_BYTES = 16 * 1024 * 1024;
 const TRIES_MAX = 20;
 const PAUSE_SECONDS_MAX = 30;
+/** A connection that moves nothing for so long is given up: a node that lost its power says no goodbye. */
+const STALLED_MS = 30_000;
+/** How long the answer may take when all is sent: the storage may have much to write. */
+const ANSWER_MS = 180_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
 /** The connection, or the node, broke: the same again may go well. */
@@ -299,7 +303,21 @@ function send(method, url, headers, body, signal, moved) {
     const request = new XMLHttpRequest();
     request.open(method, url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => moved(event.loaded);
+    let stalled;
+    const watch = (patience) => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => {
+        reject(new Refused(0, 'unreachable', 'The connection stands still.'));
+        request.abort();
+      }, patience);
+    };
+    watch(STALLED_MS);
+    request.upload.onprogress = (event) => {
+      watch(STALLED_MS);
+      moved(event.loaded);
+    };
+    request.upload.onload = () => watch(ANSWER_MS);
+    request.onloadend = () => clearTimeout(stalled);
     request.onload = () => {
       if (request.status >= 200 && request.status < 300) resolve((name) => request.getResponseHeader(name));
       else reject(problem(request.status, request.responseText));

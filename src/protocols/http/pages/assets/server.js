@@ -21,7 +21,7 @@ export function problem(status, text) {
     // Something on the way answered; the status says enough.
   }
   const word = (found.type || '').split(':').pop();
-  return new Refused(status, word, sentence(found.detail || `The server answered ${status}.`));
+  return new Refused(status, word, sentence(found.detail || `The server answered ${status || 'nothing that is understood'}.`));
 }
 
 function sentence(text) {
@@ -69,11 +69,11 @@ export function bytesOf(path) {
   return btoa(bytes);
 }
 
-/** Lists the folders in a folder, by name. */
+/** Lists the folders in a folder, by name; of a very large one those among its first entries. */
 export async function foldersIn(path) {
   const found = [];
   let next = `${TREE}${path}/?limit=10000`;
-  while (next && found.length < 5000) {
+  for (let pages = 0; next && pages < 3; pages += 1) {
     const page = await (await ask('GET', next)).json();
     for (const entry of page.entries) {
       if (entry.type === 'folder') found.push(entry.href.slice(TREE.length).replace(/\/$/, ''));
