@@ -107,6 +107,7 @@ impl Node {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator,
+            secret: shared_secret(&cluster),
             locks: holdings.clone(),
             ended: holdings,
         };

@@ -1,5 +1,5 @@
-//! The golden access matrix (`tests/matrix/access.json`), run over SFTP, SCP, FTP and FTPS with real processes; and the
-//! folder that is shared by two groups, changed while its members are signed in.
+//! The golden access matrix (`tests/matrix/access.json`), run over SFTP, SCP, FTP, FTPS, HTTP and HTTPS with real
+//! processes; and the folder that is shared by two groups, changed while its members are signed in.
 //!
 //! The unit test of `access` holds the same table against the decision itself.
 
@@ -132,12 +132,37 @@ fn ftp_and_ftps_keep_the_access_matrix() {
     let shared = shared();
     let operations: Vec<_> = OPERATIONS.into_iter().filter(|(name, _)| *name != "links").collect();
     for kind in ["ftp", "ftps"] {
-        let service = Service::create_ftp(&shared, kind, &json!({}));
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
         keeps_the_matrix(&shared, &operations, |account, at| {
             let login = service.login(account, at).by_password();
             login.talk("ftp_matrix.py", json!({"over": kind}))
         });
     }
+}
+
+/// The faces of HTTP, and what they have no word for.
+const HTTP_LACKS: [&str; 2] = ["append", "links"];
+
+#[test]
+fn the_file_api_and_webdav_keep_the_access_matrix() {
+    let shared = shared();
+    for kind in ["http", "https"] {
+        for face in ["api", "dav"] {
+            keeps_the_matrix_by_http(&shared, kind, face);
+        }
+    }
+}
+
+fn keeps_the_matrix_by_http(shared: &Cluster, kind: &str, face: &str) {
+    let operations: Vec<_> = OPERATIONS
+        .into_iter()
+        .filter(|(name, _)| !HTTP_LACKS.contains(name))
+        .collect();
+    let service = Service::create_with_tls(shared, kind, &json!({}));
+    keeps_the_matrix(shared, &operations, |account, at| {
+        let login = service.login(account, at).by_password();
+        login.talk("http_matrix.py", json!({"over": kind, "face": face}))
+    });
 }
 
 fn keeps_the_matrix(shared: &Cluster, operations: &[(&str, Before)], begin: impl Fn(&Account, usize) -> Talk) {

@@ -22,7 +22,13 @@ use table::{LOCKED, Row, rows};
 /// How many rows the table has, and how many of them each protocol is asked: the others ask for what it has no word for,
 /// which `drivers` names, or mean something else there, which the row names.
 const ROWS: usize = 137;
-const COVERED: [(Protocol, usize); 3] = [(Protocol::Sftp, 137), (Protocol::Scp, 70), (Protocol::Ftp, 132)];
+const COVERED: [(Protocol, usize); 5] = [
+    (Protocol::Sftp, 137),
+    (Protocol::Scp, 70),
+    (Protocol::Ftp, 132),
+    (Protocol::Http, 111),
+    (Protocol::Dav, 86),
+];
 
 /// Something that came out otherwise than the table has it.
 struct Difference {
@@ -186,9 +192,22 @@ fn scp_keeps_the_table_of_operations_on_every_node() {
 fn ftp_and_both_kinds_of_ftps_keep_the_table_of_operations_on_every_node() {
     let shared = shared();
     for kind in ["ftp", "ftps", "ftps-implicit"] {
-        let service = Service::create_ftp(&shared, kind, &json!({}));
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
         keeps_the_table(&shared, Protocol::Ftp, kind, |account, at| {
             service.login(account, at).by_password()
         });
+    }
+}
+
+#[test]
+fn the_file_api_and_webdav_keep_the_table_of_operations_on_every_node() {
+    let shared = shared();
+    for kind in ["http", "https"] {
+        let service = Service::create_with_tls(&shared, kind, &json!({}));
+        for face in [Protocol::Http, Protocol::Dav] {
+            keeps_the_table(&shared, face, kind, |account, at| {
+                service.login(account, at).by_password()
+            });
+        }
     }
 }

@@ -16,7 +16,7 @@ const KINDS: [&str; 3] = ["ftp", "ftps", "ftps-implicit"];
 
 /// A service of a kind on every node, on a port of its own.
 fn service<'a>(cluster: &'a Cluster, kind: &str) -> Service<'a> {
-    Service::create_ftp(cluster, kind, &json!({"ftp": {"passive_ports": "43000-43999"}}))
+    Service::create_with_tls(cluster, kind, &json!({"ftp": {"passive_ports": "43000-43999"}}))
 }
 
 fn plain(cluster: &Cluster) -> Service<'_> {

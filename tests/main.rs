@@ -13,6 +13,7 @@ mod admin_roles;
 mod bad_packets;
 mod bans;
 mod bootstrap;
+mod browser;
 mod certificates;
 mod clients;
 mod command_line;

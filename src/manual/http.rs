@@ -27,6 +27,21 @@
 //! empty password, or by both where the account asks for both. Requests with the same proof from the same address share
 //! a session, which ends when nothing was asked for a minute; it is what limits count and what an administrator sees.
 //!
+//! **The file manager** is at `/`: folders as pages that can be sorted, filtered and paged, uploads by button and by
+//! dropping files and whole folders, and everything that the file API does with them. Without scripts the pages still
+//! show folders and give out files. A folder is sorted up to 50,000 entries; a larger one is shown by name, page after
+//! page, and filtered. An upload is tried again with growing pauses when a connection breaks, through whatever node
+//! then answers. What the account may not do is not offered. Nothing comes from elsewhere: scripts and styles are served
+//! by the node, and the pages' policy lets nothing else in.
+//!
+//! **Web sessions.** Who signs in with the form gets a cookie (`__Host-argosy`; by plain HTTP `argosy`), sealed with a
+//! key that the nodes share. It holds who proved what and until when (`web_session_seconds`), so every node takes it,
+//! with or without a quorum, and judges it anew at each request: it ends everywhere when the account is disabled,
+//! deleted or expires, when the password changes, when the person signs out, and when a node is removed from the
+//! cluster, since its key leaves with it. A cookie is good for the service that gave it. What it asks to be changed
+//! must come from a page of the service: `Sec-Fetch-Site: same-origin`, or an `Origin` with its own scheme and host.
+//! The file API takes the cookie too, WebDAV does not.
+//!
 //! **What users uploaded** is sent as an attachment without a type, and opens in a sandbox: no file of one user runs as
 //! a page of the appliance in the browser of another.
 //!

@@ -12,6 +12,7 @@ use crate::catalog::{Object, Service, ViewSource};
 use crate::clock::Clock;
 use crate::events::{Event, Journal};
 use crate::ids::{Name, SessionId};
+use crate::listener::tls::SharedSecret;
 use crate::listener::{PermitLimits, Terms};
 use crate::session::{LimitReached, NewSession, Principal, Registered, Registry};
 use crate::vfs::Vfs;
@@ -33,6 +34,8 @@ pub struct Node {
     pub clock: Clock,
     /// Who verifies proofs; one for all services.
     pub authenticator: Authenticator,
+    /// What all nodes derive alike.
+    pub secret: SharedSecret,
     /// Locks that hold on every node.
     pub locks: Arc<dyn Locks>,
     /// Web sessions that their people ended.

@@ -5,7 +5,7 @@
 
 use super::FileType;
 use super::file::Core;
-use super::local::{self, Root, join};
+use super::local::{Root, join};
 use super::resolve::{Asker, Place, Spot};
 
 /// A place that exists, goes through no link and is no upload of the session's own, if memory knows all of it.
@@ -33,6 +33,6 @@ pub(super) fn spot(asker: &Asker, place: &Place) -> Option<Spot> {
 pub(super) fn ends_at_once(core: &Core) -> bool {
     core.writes.is_none()
         && core.staged.is_none()
-        && local::answers_from_memory(&*core.fd)
+        && core.answers_from_memory()
         && core.attributes().is_ok_and(|attributes| attributes.links > 0)
 }

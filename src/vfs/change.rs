@@ -2,6 +2,9 @@
 //!
 //! Moving and linking are left to `relocate`. Everything here runs on the pool.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -11,7 +14,6 @@ use super::staged::{Stage, Staged, partial};
 use super::{AttributeChange, Attributes, FileType, VfsError};
 use crate::catalog::Operation;
 use crate::path::VirtualPath;
-use std::sync::Arc;
 
 /// Mode of a new folder unless the client says otherwise.
 const FOLDER_MODE: u32 = 0o755;
@@ -163,4 +165,15 @@ pub(super) fn refuse_mounts(asker: &Asker, path: &VirtualPath, error: VfsError) 
         Standing::Ordinary => Ok(()),
         Standing::MountPoint | Standing::LeadsToMount => Err(error),
     }
+}
+
+/// Changes attributes of a published file through a handle.
+pub(super) fn set_in_place(fd: &OwnedFd, change: &AttributeChange, writable: bool) -> Result<(), VfsError> {
+    if let Some(size) = change.size {
+        if !writable {
+            return Err(VfsError::Unsupported("the file was not opened for writing".to_owned()));
+        }
+        rustix::fs::ftruncate(fd, size).map_err(|errno| told("changing the size", errno))?;
+    }
+    local::set_attributes(fd, change)
 }

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::change::set_in_place;
 use super::limits::{READ_BYTES_MAX, READ_INLINE_BYTES_MAX, ROOM_CHECK_BYTES, WRITE_BYTES_MAX};
-use super::local::{self, FaultPoint, is_storage_failure, space_of, state_of, told};
+use super::local::{self, FaultPoint, Lies, check_reserve, is_storage_failure, state_of, told};
 use super::resolve::{Asker, Place, too_large};
 use super::right::Right;
 use super::slots::OpenSlot;
@@ -31,6 +32,8 @@ pub(super) struct Core {
     /// Behind links.
     pub(super) path: VirtualPath,
     pub(super) fd: Arc<OwnedFd>,
+    /// What was found when it was opened in place.
+    pub(super) found: Option<Attributes>,
     pub(super) reads: Option<Right>,
     pub(super) writes: Option<Right>,
     pub(super) append: bool,
@@ -52,8 +55,8 @@ pub(super) struct Counts {
     ended: AtomicBool,
     /// The kernel cannot read this file without perhaps waiting.
     waits: AtomicBool,
-    /// The file system is memory and never waits.
-    in_memory: OnceLock<bool>,
+    /// On what sort of file system it lies; `None`: it cannot be told.
+    lies: OnceLock<Option<Lies>>,
     /// A write in place has failed; the end says so.
     failed: Mutex<Option<VfsError>>,
     /// Held while one chunk goes to the end.
@@ -68,7 +71,23 @@ impl Core {
 
     /// Whether the file lies on a file system that is nothing but memory.
     pub(super) fn in_memory(&self) -> bool {
-        *self.counts.in_memory.get_or_init(|| local::is_in_memory(&*self.fd))
+        self.lies() == Some(Lies::InMemory)
+    }
+
+    /// Whether the file lies on a file system of this machine's own.
+    pub(super) fn answers_from_memory(&self) -> bool {
+        matches!(self.lies(), Some(Lies::InMemory | Lies::OnOwnDisk))
+    }
+
+    fn lies(&self) -> Option<Lies> {
+        *self.counts.lies.get_or_init(|| local::lies(&*self.fd))
+    }
+
+    /// It was told already on what sort of file system this lies.
+    pub(super) fn lies_on(&self, lies: Option<Lies>) {
+        if lies.is_some() {
+            let _ = self.counts.lies.set(lies);
+        }
     }
 
     /// Reads what memory holds, on the caller's thread. `true`: the end was reached or all was there.
@@ -474,27 +493,4 @@ impl Drop for Core {
             self.record_end(None);
         }
     }
-}
-
-/// Refuses an upload where less than `reserve` bytes are free.
-pub(super) fn check_reserve(fd: &OwnedFd, reserve: u64) -> Result<(), VfsError> {
-    if reserve == 0 {
-        return Ok(());
-    }
-    let space = space_of(fd)?;
-    if space.bavail.saturating_mul(space.frsize) < reserve {
-        return Err(VfsError::Full);
-    }
-    Ok(())
-}
-
-/// Changes attributes of a published file through a handle.
-fn set_in_place(fd: &OwnedFd, change: &AttributeChange, writable: bool) -> Result<(), VfsError> {
-    if let Some(size) = change.size {
-        if !writable {
-            return Err(VfsError::Unsupported("the file was not opened for writing".to_owned()));
-        }
-        rustix::fs::ftruncate(fd, size).map_err(|errno| told("changing the size", errno))?;
-    }
-    local::set_attributes(fd, change)
 }

@@ -10,7 +10,6 @@ use futures_util::future::Either;
 
 use super::cached;
 use super::file::Core;
-use super::local;
 use super::pace::Direction;
 use super::writes::Writes;
 use super::{AttributeChange, Attributes, Chunk, VfsError};
@@ -88,10 +87,18 @@ impl OpenFile {
     pub async fn attributes(&self) -> Result<Attributes, VfsError> {
         let core = self.core()?;
         core.asker.session.check().map_err(VfsError::Revoked)?;
-        if local::answers_from_memory(&*core.fd) {
+        if core.answers_from_memory() {
             return core.attributes();
         }
         Self::run(core, Core::attributes).await
+    }
+
+    /// Attributes as they were when an existing file was opened; of any other, now.
+    pub async fn found(&self) -> Result<Attributes, VfsError> {
+        match &self.core()?.found {
+            Some(found) => Ok(found.clone()),
+            None => self.attributes().await,
+        }
     }
 
     /// Changes attributes of the open file.
@@ -135,6 +142,9 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(core) = self.core.take() {
+            if cached::ends_at_once(&core) {
+                return;
+            }
             let pool = core.asker.inner.pool(&core.place.storage.name);
             pool.submit(move || drop(core));
         }

@@ -31,6 +31,7 @@ mod looks;
 mod notes;
 mod open;
 mod pace;
+mod permissions;
 mod pieces;
 mod pool;
 mod relocate;
@@ -70,6 +71,7 @@ pub use buffers::{Buffers, Chunk};
 pub use contents::{Hash, Hashing, RunningHash};
 pub use handle::OpenFile;
 pub use looks::{long_line, put_name};
+pub use permissions::Permissions;
 pub use staged::clean::Cleaned;
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
 
@@ -193,6 +195,12 @@ impl Vfs {
         asker
             .run(&place, move |asker| change::attributes(asker, job_place, follow))
             .await
+    }
+
+    /// What the session may do by the latest view, for who offers nothing that would be refused. Nothing is looked up
+    /// on a storage: each step is decided again when it is done.
+    pub fn permissions(&self, session: &Arc<Session>) -> Result<Permissions, VfsError> {
+        self.asker(session).access().map(Permissions)
     }
 
     /// Opens a folder for reading.

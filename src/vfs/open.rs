@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use super::file::{Core, Counts, check_reserve};
-use super::local::{state_of, told};
+use super::file::{Core, Counts};
+use super::local::{check_reserve, state_of, told};
 use super::resolve::{Asker, Place, Spot};
 use super::right::Right;
 use super::slots::OpenSlot;
@@ -117,7 +117,10 @@ impl Opening<'_> {
         if self.options.write {
             check_reserve(&fd, spot.place.storage.spec.reserve_bytes)?;
         }
-        Ok(self.core(spot.place, spot.path, Arc::new(fd), (reads, writes), None))
+        let mut core = self.core(spot.place, spot.path, Arc::new(fd), (reads, writes), None);
+        core.found = Some(state.attributes);
+        core.lies_on(spot.root.lies);
+        Ok(core)
     }
 
     /// An existing file that is emptied: staged; the old one stays for the others until the end.
@@ -203,6 +206,7 @@ impl Opening<'_> {
             place,
             path,
             fd,
+            found: None,
             reads,
             writes,
             append: self.options.append,

@@ -1,13 +1,13 @@
 //! The ways to ask for a step: a script per protocol, what the protocol has no word for, and its words for a refusal.
 //!
-//! HTTP and WebDAV come in here: a protocol, its script, what it lacks, its code for each [`Why`].
+//! A further protocol comes in here: its script, what it lacks, its code for each [`Why`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::step::{Answer, Content, Entry, Kind, Step, Why};
+use super::step::{Answer, At, Content, Entry, Kind, Step, Why};
 use crate::rig::Login;
 use crate::rig::stream::Talk;
 
@@ -18,28 +18,45 @@ pub enum Protocol {
     Scp,
     /// With TLS or without.
     Ftp,
+    /// The file API, with TLS or without.
+    Http,
+    /// The same with WebDAV.
+    Dav,
 }
 
 /// All of them.
-pub const PROTOCOLS: [Protocol; 3] = [Protocol::Sftp, Protocol::Scp, Protocol::Ftp];
+pub const PROTOCOLS: [Protocol; 5] = [
+    Protocol::Sftp,
+    Protocol::Scp,
+    Protocol::Ftp,
+    Protocol::Http,
+    Protocol::Dav,
+];
 
-/// The code by which SFTP and FTP refuse, and the words that say why in at least one protocol. SCP has words alone.
-const REASONS: [(Why, u64, u64, &[&str]); 9] = [
+/// The codes by which SFTP, FTP and HTTP refuse, and the words that say why in at least one protocol. SCP has words alone.
+const REASONS: [(Why, u64, u64, u64, &[&str]); 9] = [
     // Its words in SCP begin with those of a denial.
-    (Why::Outside, 3, 550, &["leads out"]),
-    (Why::Absent, 2, 550, &["no such file or"]),
-    (Why::Exists, 4, 550, &["name exists", "file exists"]),
-    (Why::Denied, 3, 550, &["may not", "permission denied"]),
+    (Why::Outside, 3, 550, 403, &["leads out"]),
+    (Why::Absent, 2, 550, 404, &["no such file or", "is missing; make"]),
+    (
+        Why::Exists,
+        4,
+        550,
+        409,
+        &["name exists", "file exists", "at the target already"],
+    ),
+    (Why::Denied, 3, 550, 403, &["may not", "permission denied"]),
     (
         Why::IsFolder,
         4,
         550,
+        409,
         &["is a folder", "is a directory", "not a regular file"],
     ),
-    (Why::NoFolder, 2, 550, &["is no folder", "not a directory"]),
-    (Why::NotEmpty, 4, 550, &["not empty"]),
-    (Why::BadName, 4, 553, &["is longer than", "keeps for itself"]),
-    (Why::IntoItself, 8, 504, &["into itself"]),
+    (Why::NoFolder, 2, 550, 404, &["is no folder", "not a directory"]),
+    (Why::NotEmpty, 4, 550, 409, &["not empty"]),
+    (Why::BadName, 4, 553, 422, &["is longer than", "keeps for itself"]),
+    (Why::IntoItself, 8, 504, 422, &["into itself"]),
 ];
 
 impl Protocol {
@@ -48,6 +65,8 @@ impl Protocol {
             Self::Sftp => "conformance_sftp.py",
             Self::Scp => "conformance_scp.py",
             Self::Ftp => "conformance_ftp.py",
+            Self::Http => "conformance_http.py",
+            Self::Dav => "conformance_dav.py",
         }
     }
 
@@ -55,6 +74,8 @@ impl Protocol {
     pub fn lacks(self, step: Step) -> Option<&'static str> {
         let (path, to) = step.paths();
         let in_lines = [Some(path), to].into_iter().flatten().any(|path| path.contains(&b'\n'));
+        let is_back = |path: At| path.split(|byte| *byte == b'/').any(|part| part == b"..");
+        let goes_back = [Some(path), to].into_iter().flatten().any(is_back);
         match (self, step) {
             (Self::Scp | Self::Ftp, _) if in_lines => Some("it speaks in lines: no name holds the end of one"),
             (Self::Ftp, Step::RenameNew(..)) => Some("RNTO replaces what has the name"),
@@ -73,18 +94,29 @@ impl Protocol {
                 | Step::SetMode(..)
                 | Step::Link(..),
             ) => Some("it copies whole files and trees, and nothing else"),
+            (Self::Http | Self::Dav, _) if goes_back => {
+                Some("clients take out two dots; sent all the same they are refused")
+            }
+            (Self::Http | Self::Dav, Step::PutAt(..) | Step::Append(..)) => Some("a file is written whole"),
+            (Self::Dav, Step::RemoveFolder(_)) => Some("DELETE removes a folder with all that is in it"),
+            (Self::Dav, Step::Mode(_) | Step::SetMode(..)) => Some("it knows no permission bits"),
+            (Self::Dav, Step::Hash(_)) => Some("it knows no checksums"),
+            (Self::Http | Self::Dav, Step::ListLong(_)) => Some("its lists are for programs alone"),
+            (Self::Http | Self::Dav, Step::Link(..)) => Some("it makes no links"),
             (Self::Scp, Step::MakeNewFolder(_)) => Some("a folder that is there is entered"),
             _ => None,
         }
     }
 
-    /// The code for a refusal; SCP has none.
+    /// The code for a refusal, where there is one for each.
     pub fn code(self, why: Why) -> Option<u64> {
-        let (_, sftp, ftp, _) = REASONS.iter().find(|(known, ..)| *known == why).unwrap();
+        let (_, sftp, ftp, http, _) = REASONS.iter().find(|(known, ..)| *known == why).unwrap();
         match self {
             Self::Sftp => Some(*sftp),
             Self::Ftp => Some(*ftp),
-            Self::Scp => None,
+            Self::Http => Some(*http),
+            // Its codes say how the request went wrong rather than why.
+            Self::Scp | Self::Dav => None,
         }
     }
 }
@@ -92,7 +124,7 @@ impl Protocol {
 /// Why, by the words of a refusal.
 fn told(text: &str) -> Option<Why> {
     let text = text.to_lowercase();
-    let said = |(_, _, _, words): &&(Why, u64, u64, &[&str])| words.iter().any(|word| text.contains(word));
+    let said = |(.., words): &&(Why, u64, u64, u64, &[&str])| words.iter().any(|word| text.contains(word));
     REASONS.iter().find(said).map(|(why, ..)| *why)
 }
 

@@ -14,6 +14,43 @@ use super::step::{Answer, At, Content, Entry, Kind, Lies, Step};
 /// The folder of rows in which the account may read and nothing else.
 pub const LOCKED: &str = "locked";
 
+const TAKEN: &str = "what has the name answers 405 (RFC 4918, 9.3.1 and 9.7.2)";
+const REPLACED: &str = "what is there is removed first, with all that is in it (RFC 4918, 9.9.3)";
+const SAME: &str = "a place cannot be its own target (RFC 4918, 9.9.4)";
+const READ: &str = "what GET answers for a folder is a list";
+
+/// Rows to which WebDAV's own rules give another answer; litmus asks for that.
+const OTHERWISE_BY_DAV: [(&str, &str); 16] = [
+    ("a file may get the name that it has", SAME),
+    ("the topmost folder has its name", SAME),
+    ("a folder is not made twice", TAKEN),
+    ("no folder is made where a file is", TAKEN),
+    ("the topmost folder is not made", TAKEN),
+    ("a folder is not replaced by an upload", TAKEN),
+    ("a folder does not take the place of one that is not empty", REPLACED),
+    ("a file does not take the place of a folder", REPLACED),
+    ("a folder does not take the place of a file", REPLACED),
+    ("a folder is not read as a file", READ),
+    ("the topmost folder is no file", READ),
+    (
+        "a folder is not deleted as a file",
+        "DELETE removes what is there, with all that is in it",
+    ),
+    (
+        "the topmost folder is not deleted as a file",
+        "the topmost folder may not be removed at all",
+    ),
+    (
+        "a file is not listed as a folder",
+        "a slash at the end of a file's name names nothing",
+    ),
+    ("a link is listed as a link", "PROPFIND tells of what a link leads to"),
+    (
+        "a link that leads nowhere is listed",
+        "PROPFIND tells of what a link leads to",
+    ),
+];
+
 /// One row.
 pub struct Row {
     /// What it shows, a sentence.
@@ -37,7 +74,14 @@ impl Row {
     pub fn left_out(&self, protocol: Protocol) -> Option<&'static str> {
         let lacks = self.steps.iter().find_map(|(step, _)| protocol.lacks(*step));
         let of_row = || self.not_by.iter().find(|(by, _)| *by == protocol).map(|(_, why)| *why);
-        lacks.or_else(of_row)
+        let by_dav = || {
+            OTHERWISE_BY_DAV
+                .iter()
+                .find(|(row, _)| *row == self.name)
+                .map(|(_, why)| *why)
+        };
+        let by_dav = || if protocol == Protocol::Dav { by_dav() } else { None };
+        lacks.or_else(of_row).or_else(by_dav)
     }
 
     fn not_by(mut self, protocol: Protocol, why: &'static str) -> Self {

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod address;
+pub mod browser;
 pub mod client;
 pub mod cluster;
 pub mod http;

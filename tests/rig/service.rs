@@ -54,12 +54,11 @@ impl<'a> Service<'a> {
         service
     }
 
-    /// A service of one of FTP's kinds with these fields; where there is TLS, with a certificate of the catalog that
-    /// tests share.
+    /// A service of any kind with these fields; where there is TLS, with a certificate of the catalog that tests share.
     #[track_caller]
-    pub fn create_ftp(cluster: &'a Cluster, kind: &str, fields: &Value) -> Self {
+    pub fn create_with_tls(cluster: &'a Cluster, kind: &str, fields: &Value) -> Self {
         let mut fields = fields.clone();
-        if kind != "ftp" {
+        if !matches!(kind, "sftp" | "ftp" | "http") {
             let path = format!("/api/v1/certificate/{CERTIFICATE}");
             if cluster.api(0).get(&path).status != 200 {
                 let spec = json!({"self_signed": {"names": ["ftp.example.org"], "days": 30}});

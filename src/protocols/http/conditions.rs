@@ -33,6 +33,17 @@ pub struct Current<'a> {
     pub modified: UnixMillis,
 }
 
+/// Whether the request has conditions at all.
+pub fn any(headers: &HeaderMap) -> bool {
+    let names = [
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ];
+    names.iter().any(|name| headers.contains_key(name))
+}
+
 /// Judges If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in the order of RFC 9110, 13.2.2; `None`:
 /// nothing is there.
 pub fn judge(method: &Method, headers: &HeaderMap, current: Option<Current<'_>>) -> Verdict {

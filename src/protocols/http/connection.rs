@@ -23,7 +23,7 @@ use super::gauge::{Counted, Gauge, Verdict, Watch, Working};
 use super::limits::{
     CONNECTION_WINDOW_BYTES, HEAD_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX, TRANSFER_BYTES, WATCH_EVERY,
 };
-use super::{HttpService, dav, files};
+use super::{HttpService, dav, files, pages, web_session};
 use crate::catalog::{HttpSettings, Object, Service};
 use crate::events::Event;
 use crate::listener::{Accepted, Permit};
@@ -50,6 +50,11 @@ impl Connection {
     /// `http` or `https`.
     pub(super) fn protocol(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// Inside TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Somebody has signed in: the connection counts among those that have not no more.
@@ -196,7 +201,10 @@ async fn handle(connection: Arc<Connection>, request: Request<Incoming>) -> Resu
     let headers = answer.headers_mut();
     let fixed = |text| http::HeaderValue::from_static(text);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
-    headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
+    // Pages say less strictly that their own forms tell where they come from.
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert_with(|| fixed("no-referrer"));
     headers.insert(header::SERVER, fixed("Argosy"));
     if connection.secure && http.hsts_seconds > 0 {
         let value = format!("max-age={}", http.hsts_seconds);
@@ -237,14 +245,17 @@ async fn route(connection: &Arc<Connection>, http: &HttpSettings, request: Reque
         return redirect(&request, port);
     }
     let path = request.uri().path();
-    if http.file_api && path.strip_prefix(files::PREFIX).is_some_and(is_below) {
-        return files::answer(connection, request).await;
-    }
-    if http.webdav && path.strip_prefix(dav::PREFIX).is_some_and(is_below) {
+    if path.strip_prefix(files::PREFIX).is_some_and(is_below) {
+        // Without the API for programs its requests are still those of the file manager.
+        if http.file_api || (http.file_manager && web_session::is_shown(connection, request.headers())) {
+            return files::answer(connection, request).await;
+        }
+    } else if http.webdav && path.strip_prefix(dav::PREFIX).is_some_and(is_below) {
         return dav::answer(connection, request).await;
-    }
-    if http.webdav && request.method() == Method::OPTIONS && matches!(path, "/" | "*") {
+    } else if http.webdav && request.method() == Method::OPTIONS && matches!(path, "/" | "*") {
         return dav::options();
+    } else if http.file_manager {
+        return pages::answer(connection, request).await;
     }
     answer::problem(StatusCode::NOT_FOUND, "not-found", "nothing is served under this path")
 }

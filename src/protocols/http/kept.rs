@@ -11,6 +11,8 @@ use aws_lc_rs::hmac;
 use tokio::time::Instant;
 
 use super::limits::KEPT_IDLE;
+use crate::clock::UnixMillis;
+use crate::ids::SessionId;
 use crate::protocols::Node;
 use crate::session::{Registered, Session};
 
@@ -18,11 +20,23 @@ use crate::session::{Registered, Session};
 pub struct Live {
     registered: Registered,
     node: Node,
+    /// The web session that it belongs to, and when that ends.
+    web: Option<(u128, UnixMillis)>,
 }
 
 impl Live {
     pub(super) fn new(registered: Registered, node: Node) -> Self {
-        Self { registered, node }
+        Self {
+            registered,
+            node,
+            web: None,
+        }
+    }
+
+    /// The same, of the web session `id`, which lasts until `until`.
+    pub(super) fn of_web(mut self, id: u128, until: UnixMillis) -> Self {
+        self.web = Some((id, until));
+        self
     }
 
     /// The session.
@@ -53,6 +67,27 @@ struct Entry {
 pub struct Kept {
     key: hmac::Key,
     all: Mutex<HashMap<Mark, Entry>>,
+    /// Proofs that are being judged.
+    judged: Mutex<HashMap<Mark, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Whoever holds it is the one who has this proof judged; others who show the same wait for it.
+pub struct Turn<'a> {
+    kept: &'a Kept,
+    mark: Mark,
+    /// `None` only at the very end.
+    held: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut judged = self.kept.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held = None;
+        // One is the table's own.
+        if judged.get(&self.mark).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            judged.remove(&self.mark);
+        }
+    }
 }
 
 impl Kept {
@@ -63,6 +98,7 @@ impl Kept {
         Some(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             all: Mutex::default(),
+            judged: Mutex::default(),
         })
     }
 
@@ -97,6 +133,20 @@ impl Kept {
         Some(entry.live.clone())
     }
 
+    /// Waits until nobody else has the same proof judged: a client that opens many connections at once makes one proof
+    /// do for all.
+    pub async fn turn(&self, mark: &Mark) -> Turn<'_> {
+        let turn = {
+            let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+            judged.entry(*mark).or_default().clone()
+        };
+        Turn {
+            kept: self,
+            mark: *mark,
+            held: Some(turn.lock_owned().await),
+        }
+    }
+
     /// Keeps a session; where another request of the same proof was faster, that one's is given instead.
     pub fn keep(&self, mark: Mark, live: Live) -> Arc<Live> {
         if let Some(faster) = self.find(&mark) {
@@ -112,9 +162,30 @@ impl Kept {
         live
     }
 
+    /// Closes those of web sessions that have ended: `ended` says of which.
+    pub fn close_ended(&self, now: UnixMillis, ended: impl Fn(u128) -> bool) {
+        for entry in self.lock().values() {
+            let over = entry.live.web.is_some_and(|(id, until)| now >= until || ended(id));
+            if over {
+                entry.live.session().close(super::web_session::signed_out());
+            }
+        }
+    }
+
+    /// The web session that the session `id` belongs to, and when it ends.
+    pub fn web_of(&self, id: SessionId) -> Option<(u128, UnixMillis)> {
+        let all = self.lock();
+        let mut entries = all.values();
+        entries.find(|entry| entry.live.session().id == id)?.live.web
+    }
+
     /// Forgets those in which nothing was asked for [`KEPT_IDLE`], and those that were closed. Requests that run keep
     /// theirs until they are done.
     pub fn sweep(&self, now: Instant) {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is left of those who went away while they waited.
+        judged.retain(|_, turn| Arc::strong_count(turn) > 1);
+        drop(judged);
         let mut ended = Vec::new();
         self.lock().retain(|_, entry| {
             let busy = Arc::strong_count(&entry.live) > 1;

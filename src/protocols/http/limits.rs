@@ -49,6 +49,20 @@ pub const TREE_DEPTH_MAX: usize = 64;
 pub const LINGER_MAX: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away meanwhile.
 pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a cookie that is looked at.
+pub const COOKIE_BYTES_MAX: usize = 1024;
+/// Bytes of a form that a page sends.
+pub const FORM_BYTES_MAX: usize = 16 * 1024;
+/// Entries of a folder that a page shows sorted; of larger ones it shows pages by name.
+pub const SORTED_ENTRIES_MAX: usize = 50_000;
+/// Rows of one page.
+pub const PAGE_ROWS: usize = 500;
+/// Bytes of a filter that is looked at.
+pub const FILTER_BYTES_MAX: usize = 255;
+/// Sessions that an account's own page lists.
+pub const SESSIONS_SHOWN_MAX: usize = 100;
+/// How often sessions of web sessions that have ended are looked for.
+pub const ENDED_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of the XML that asks for properties or a lock.
 pub const XML_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of the XML that sets properties.

@@ -1,6 +1,7 @@
 //! HTTP and HTTPS: one service with several faces over the same files.
 //!
-//! `connection` carries, `target` and `conditions` read a request, `sign_in` says who asks, `files` is the file API, `dav` is WebDAV.
+//! `connection` carries, `target` and `conditions` read a request, `sign_in` and `web_session` say who asks, `files` is
+//! the file API, `dav` is WebDAV, and `pages` the file manager for people.
 //! Accepting connections and TLS are left to `listener`, proofs to `auth`, files to `vfs`.
 
 mod answer;
@@ -11,9 +12,11 @@ mod files;
 mod gauge;
 mod kept;
 pub mod limits;
+mod pages;
 mod sign_in;
 pub mod status;
 mod target;
+mod web_session;
 
 use std::sync::Arc;
 
@@ -44,6 +47,7 @@ impl HttpService {
         let kept = Kept::new().ok_or("the random generator failed")?;
         let kept = Arc::new(kept);
         tokio::spawn(sweep(Arc::downgrade(&kept)));
+        tokio::spawn(close_ended(Arc::downgrade(&kept), node.clone()));
         Ok(Arc::new(Self { name, node, tls, kept }))
     }
 
@@ -59,6 +63,15 @@ async fn sweep(kept: std::sync::Weak<Kept>) {
         tokio::time::sleep(limits::KEPT_LOOK_EVERY).await;
         let Some(kept) = kept.upgrade() else { return };
         kept.sweep(Instant::now());
+    }
+}
+
+/// Closes sessions of web sessions that have ended, until the service is gone.
+async fn close_ended(kept: std::sync::Weak<Kept>, node: Node) {
+    loop {
+        tokio::time::sleep(limits::ENDED_LOOK_EVERY).await;
+        let Some(kept) = kept.upgrade() else { return };
+        kept.close_ended(node.clock.now(), |id| node.ended.has(id));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod files;
+mod pages;
 mod webdav;
 mod webdav_locks;
 mod world;

@@ -43,6 +43,8 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
 /// A handle of a storage's root folder, opened for one call: a file system mounted later is seen at once.
 pub(super) struct Root {
     fd: OwnedFd,
+    /// On what sort of file system; `None`: nobody has looked.
+    pub(super) lies: Option<Lies>,
 }
 
 /// A file or folder that was looked at, with its handle (`O_PATH`).
@@ -66,7 +68,7 @@ impl Root {
     pub(super) fn open(path: &[u8]) -> Result<Self, VfsError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd }),
+            Ok(fd) => Ok(Self { fd, lies: None }),
             Err(errno) => Err(VfsError::Io(format!(
                 "opening the storage's root `{}`: {errno}; is its file system mounted?",
                 String::from_utf8_lossy(path)
@@ -79,7 +81,8 @@ impl Root {
     pub(super) fn open_cached(path: &[u8]) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
-        answers_from_memory(&fd).then_some(Self { fd })
+        let lies = lies(&fd).filter(|lies| *lies != Lies::Elsewhere);
+        lies.is_some().then_some(Self { fd, lies })
     }
 
     /// As [`look`](Self::look), from memory alone: `None` where that is not enough, or nothing has the name.
@@ -200,21 +203,42 @@ pub(super) fn space_of(fd: impl AsFd) -> Result<Space, VfsError> {
     })
 }
 
-/// Whether a file lies on a file system that is nothing but memory.
-pub(super) fn is_in_memory(fd: impl AsFd) -> bool {
-    rustix::fs::fstatfs(fd).is_ok_and(|found| found.f_type == TMPFS_MAGIC)
+/// Refuses an upload where less than `reserve` bytes are free.
+pub(super) fn check_reserve(fd: &OwnedFd, reserve: u64) -> Result<(), VfsError> {
+    if reserve == 0 {
+        return Ok(());
+    }
+    let space = space_of(fd)?;
+    if space.bavail.saturating_mul(space.frsize) < reserve {
+        return Err(VfsError::Full);
+    }
+    Ok(())
 }
 
-/// Whether a file lies on a file system of this machine's own, where nobody else is asked for what memory knows.
-pub(super) fn answers_from_memory(fd: impl AsFd) -> bool {
+/// On what sort of file system a file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lies {
+    /// One that is nothing but memory.
+    InMemory,
+    /// One on a disk of this machine's own, where nobody else is asked for what memory knows.
+    OnOwnDisk,
+    /// Any other.
+    Elsewhere,
+}
+
+/// On what sort of file system a file lies; `None`: it cannot be told.
+pub(super) fn lies(fd: impl AsFd) -> Option<Lies> {
     const EXT4_MAGIC: FsWord = 0xef53;
     const XFS_MAGIC: FsWord = 0x5846_5342;
     const BTRFS_MAGIC: FsWord = 0x9123_683e;
-    let known = [EXT4_MAGIC, XFS_MAGIC, BTRFS_MAGIC, TMPFS_MAGIC];
-    rustix::fs::fstatfs(fd).is_ok_and(|found| known.contains(&found.f_type))
+    const TMPFS_MAGIC: FsWord = 0x0102_1994;
+    let found = rustix::fs::fstatfs(fd).ok()?;
+    Some(match found.f_type {
+        TMPFS_MAGIC => Lies::InMemory,
+        EXT4_MAGIC | XFS_MAGIC | BTRFS_MAGIC => Lies::OnOwnDisk,
+        _ => Lies::Elsewhere,
+    })
 }
-
-const TMPFS_MAGIC: FsWord = 0x0102_1994;
 
 /// statx of an open file.
 pub(super) fn state_of(fd: impl AsFd) -> rustix::io::Result<FileState> {

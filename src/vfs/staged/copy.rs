@@ -9,9 +9,8 @@ use rustix::io::Errno;
 
 use super::partial::whole_of;
 use super::{MODE_MASK, StagedName, Target, random, rename_in, state_of, told};
-use crate::vfs::file::check_reserve;
 use crate::vfs::limits::{COPY_BUFFER_BYTES, COPY_STEP_BYTES};
-use crate::vfs::local::{self, FaultPoint};
+use crate::vfs::local::{self, FaultPoint, check_reserve};
 use crate::vfs::resolve::{Asker, Spot};
 use crate::vfs::{AttributeChange, VfsError};
 

@@ -1,12 +1,15 @@
 //! Rows about folders: made, listed, removed; a folder where a file is meant and the reverse; one that may only be read.
 
 use super::{EMPTY, LARGE, LOCKED, OTHER, Row, SMALL, file, folder, names, row, same};
-use crate::conformance::drivers::Protocol::Scp;
+use crate::conformance::drivers::Protocol::{Http, Scp};
 use crate::conformance::step::Answer::{self, Done, Entries, Got, Is, Refused};
 use crate::conformance::step::Kind;
 use crate::conformance::step::Lies::{File, Folder};
 use crate::conformance::step::Step::{self, *};
 use crate::conformance::step::Why::{Absent, Denied, Exists, IntoItself, IsFolder, NoFolder, NotEmpty};
+
+const READ_AS_LIST: &str = "what GET answers for a folder is its list";
+const ONE_DELETE: &str = "DELETE removes what is there";
 
 /// Folders by themselves.
 pub fn rows() -> Vec<Row> {
@@ -121,12 +124,12 @@ pub fn one_for_the_other() -> Vec<Row> {
     let both = [Folder(b"d"), File(b"f", SMALL)];
     let refused = |name: &'static str, step: Step, why| same(name, &both, &[(step, Refused(why))]);
     vec![
-        refused("a folder is not read as a file", Get(b"d"), IsFolder),
+        refused("a folder is not read as a file", Get(b"d"), IsFolder).not_by(Http, READ_AS_LIST),
         refused("a folder is not hashed", Hash(b"d"), IsFolder),
         refused("a folder is not replaced by an upload", Put(b"d", SMALL), IsFolder)
             .not_by(Scp, "a file that is sent to a folder goes into it"),
         refused("nothing is appended to a folder", Append(b"d", SMALL), IsFolder),
-        refused("a folder is not deleted as a file", Delete(b"d"), IsFolder),
+        refused("a folder is not deleted as a file", Delete(b"d"), IsFolder).not_by(Http, ONE_DELETE),
         refused("a file is not removed as a folder", RemoveFolder(b"f"), NoFolder),
         refused(
             "a file does not take the place of a folder",
@@ -149,8 +152,8 @@ pub fn one_for_the_other() -> Vec<Row> {
             Put(b"none/f", SMALL),
             Absent,
         ),
-        refused("the topmost folder is no file", Get(b"/"), IsFolder),
-        refused("the topmost folder is not deleted as a file", Delete(b"/"), IsFolder),
+        refused("the topmost folder is no file", Get(b"/"), IsFolder).not_by(Http, READ_AS_LIST),
+        refused("the topmost folder is not deleted as a file", Delete(b"/"), IsFolder).not_by(Http, ONE_DELETE),
         refused("the topmost folder is not removed", RemoveFolder(b"/"), Denied),
         refused("the topmost folder is not made", MakeNewFolder(b"/"), Exists),
         refused("the topmost folder has its name", Rename(b"/", b"e"), Denied),

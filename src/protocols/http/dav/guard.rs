@@ -176,7 +176,7 @@ impl State {
 pub async fn located(asked: &Asked<'_>, path: &VirtualPath) -> Result<Option<Place>, Refusal> {
     match asked.vfs.location(asked.session(), path, false).await {
         Ok(place) => Ok(place),
-        Err(VfsError::NotFound | VfsError::NotFolder | VfsError::Denied(_)) => Ok(None),
+        Err(VfsError::NotFound | VfsError::NotFolder | VfsError::OutOfMount | VfsError::Denied(_)) => Ok(None),
         Err(error) => Err(asked.refusal(&error)),
     }
 }

@@ -79,6 +79,11 @@ impl Asked<'_> {
         match self.attributes(path).await {
             Ok(attributes) => Ok(Some(attributes)),
             Err(VfsError::NotFound) => Ok(None),
+            // A link that leads nowhere good is there all the same, and can go.
+            Err(VfsError::OutOfMount) => {
+                let link = self.vfs.attributes(self.session(), path, false).await;
+                link.map(Some).map_err(|error| self.refusal(&error))
+            }
             Err(error) => Err(self.refusal(&error)),
         }
     }

@@ -125,14 +125,15 @@ pub async fn answer(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Re
         if matches!(error, VfsError::Revoked(_) | VfsError::Io(_) | VfsError::Stale(_)) {
             return Err(asked.refusal(&error));
         }
-        whole = Some(match error {
+        let status = match &error {
             VfsError::Limit(_) | VfsError::Full => StatusCode::INSUFFICIENT_STORAGE,
             VfsError::Unsupported(_) => StatusCode::FORBIDDEN,
-            error => status_of(&error),
-        });
+            error => status_of(error),
+        };
+        whole = Some((status, error.to_string()));
     }
     let folder = attributes.file_type == FileType::Folder;
-    Ok(told(&href(asked.path(), folder), &all, &plan.failed, whole))
+    Ok(told(&href(asked.path(), folder), &all, &plan.failed, whole.as_ref()))
 }
 
 async fn carry_out(asked: &Asked<'_>, plan: &Plan, all: &[Instruction]) -> Result<(), VfsError> {
@@ -157,13 +158,18 @@ async fn carry_out(asked: &Asked<'_>, plan: &Plan, all: &[Instruction]) -> Resul
 }
 
 /// What became of each; where one has failed, the others have for its sake.
-fn told(address: &str, all: &[Instruction], failed: &[Option<StatusCode>], whole: Option<StatusCode>) -> Answer {
+fn told(
+    address: &str,
+    all: &[Instruction],
+    failed: &[Option<StatusCode>],
+    whole: Option<&(StatusCode, String)>,
+) -> Answer {
     let any = failed.iter().any(Option::is_some);
     let mut text = format!("{DECLARATION}<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>{address}</D:href>");
     let status_of = |own: &Option<StatusCode>| match (own, any) {
         (Some(status), _) => *status,
         (None, true) => StatusCode::FAILED_DEPENDENCY,
-        (None, false) => whole.unwrap_or(StatusCode::OK),
+        (None, false) => whole.map_or(StatusCode::OK, |(status, _)| *status),
     };
     let mut statuses: Vec<StatusCode> = failed.iter().map(status_of).collect();
     let each: Vec<(StatusCode, &QName)> = statuses
@@ -185,6 +191,11 @@ fn told(address: &str, all: &[Instruction], failed: &[Option<StatusCode>], whole
         ));
         if status == StatusCode::FORBIDDEN && whole.is_none() {
             text.push_str("<D:error><D:cannot-modify-protected-property/></D:error>");
+        }
+        if let Some((_, why)) = whole.filter(|(of, _)| *of == status) {
+            text.push_str("<D:responsedescription>");
+            xml::escape(why, &mut text);
+            text.push_str("</D:responsedescription>");
         }
         text.push_str("</D:propstat>");
     }

@@ -6,12 +6,13 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::tree::Walker;
-use super::{Asked, Refusal, bad_request, entry, href};
+use super::{Asked, Refusal, bad_request, bad_target, entry, href};
 use crate::clock::UnixMillis;
 use crate::path::VirtualPath;
 use crate::protocols::http::answer::{self, Answer};
 use crate::protocols::http::conditions::{self, Current, Verdict};
 use crate::protocols::http::limits::JSON_BYTES_MAX;
+use crate::protocols::http::target::BadTarget;
 use crate::vfs::{AttributeChange, FileType, VfsError};
 
 impl<'a> Asked<'a> {
@@ -22,9 +23,12 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Refuses what the conditions of the request refuse.
-    pub(super) async fn conditions(&self, head: &http::request::Parts) -> Result<(), Refusal> {
-        let attributes = match self.attributes().await {
+    /// Refuses what the conditions of the request refuse; `follow`: they are about what a link leads to.
+    pub(super) async fn conditions(&self, head: &http::request::Parts, follow: bool) -> Result<(), Refusal> {
+        if !conditions::any(&head.headers) {
+            return Ok(());
+        }
+        let attributes = match self.vfs().attributes(self.session(), self.path(), follow).await {
             Ok(attributes) => Some(attributes),
             Err(VfsError::NotFound) => None,
             Err(error) => return Err(self.refusal(&error)),
@@ -59,9 +63,10 @@ pub(super) async fn delete(asked: &Asked<'_>, head: &http::request::Parts) -> Re
     asked.only(&["recursive"])?;
     if asked.path().is_root() {
         // All that an account has must not go by one path too short.
-        return Err(bad_request("the top folder cannot be removed; name what is to go"));
+        let detail = "the topmost folder may not be removed; name what is to go";
+        return Err(Box::new(answer::problem(StatusCode::FORBIDDEN, "denied", detail)));
     }
-    asked.conditions(head).await?;
+    asked.conditions(head, false).await?;
     let refused = |error| asked.refusal(&error);
     let found = asked.vfs().attributes(asked.session(), asked.path(), false).await;
     let found = found.map_err(refused)?;
@@ -87,11 +92,11 @@ pub(super) async fn post(asked: &Asked<'_>, head: &http::request::Parts) -> Resu
             Ok(created(asked.path(), true))
         }
         (false, Some(to), None) => {
-            asked.conditions(head).await?;
+            asked.conditions(head, false).await?;
             relocate(asked, to, true).await
         }
         (false, None, Some(to)) => {
-            asked.conditions(head).await?;
+            asked.conditions(head, true).await?;
             relocate(asked, to, false).await
         }
         _ => Err(bad_request(
@@ -110,7 +115,7 @@ async fn relocate(asked: &Asked<'_>, to: &[u8], moves: bool) -> Result<Answer, R
     if to.first() != Some(&b'/') {
         return Err(bad_request("the place to go to must be a path that begins with `/`"));
     }
-    let to = VirtualPath::parse(to).map_err(|error| bad_request(&format!("the place to go to cannot be: {error}")))?;
+    let to = VirtualPath::parse(to).map_err(|error| bad_target(&BadTarget::Path(error)))?;
     let overwrite = asked.query.is_set("overwrite");
     let refused = |error| asked.refusal(&error);
     let found = asked.vfs().attributes(asked.session(), asked.path(), !moves).await;

@@ -35,9 +35,9 @@ use super::answer::{self, Answer};
 use super::connection::Connection;
 use super::kept::Live;
 use super::limits::{DISCARD_BYTES_MAX, DISCARD_WAIT};
-use super::target::{Query, Target, encode};
-use super::{sign_in, status};
-use crate::path::VirtualPath;
+use super::target::{BadTarget, Query, Target, encode};
+use super::{status, web_session};
+use crate::path::{PathError, VirtualPath};
 use crate::session::Session;
 use crate::vfs::{Attributes, FileType, Vfs, VfsError};
 
@@ -95,6 +95,17 @@ fn bad_request(detail: &str) -> Refusal {
     Box::new(answer::problem(StatusCode::BAD_REQUEST, "malformed", detail))
 }
 
+/// A target that names nothing; a name that no file can have is what is wrong with it, not its form.
+fn bad_target(bad: &BadTarget) -> Refusal {
+    match bad {
+        BadTarget::Path(PathError::TooLong | PathError::ComponentTooLong) => {
+            let (status, word) = status::of(&VfsError::InvalidName(String::new()));
+            Box::new(answer::problem(status, word, &bad.to_string()))
+        }
+        _ => bad_request(&bad.to_string()),
+    }
+}
+
 /// Answers one request.
 pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) -> Answer {
     let (head, mut body) = request.into_parts();
@@ -123,13 +134,13 @@ async fn answer_head(connection: &Arc<Connection>, head: &http::request::Parts, 
         answer::set(&mut answer, http::header::ALLOW, ALLOWED);
         return answer;
     }
-    let live = match sign_in::session(connection, &head.headers).await {
+    let live = match web_session::session(connection, head).await {
         Ok(live) => live,
-        Err(refused) => return refused.answer(),
+        Err(refused) => return refused.to(head),
     };
     let (target, query) = match (Target::parse(place), Query::parse(head.uri.query())) {
         (Ok(target), Ok(query)) => (target, query),
-        (Err(bad), _) | (_, Err(bad)) => return *bad_request(&bad.to_string()),
+        (Err(bad), _) | (_, Err(bad)) => return *bad_target(&bad),
     };
     let asked = Asked {
         connection,

@@ -22,15 +22,22 @@ use crate::x509::hex;
 /// GET and HEAD.
 pub(super) async fn get(asked: &Asked<'_>, head: &http::request::Parts) -> Result<Answer, Refusal> {
     asked.only(&["stat", "checksum", "limit", "after"])?;
+    let about = asked.query.is_set("stat") || asked.query.get("checksum").is_some();
+    // Most requests are for a file: it is opened without looking at it twice.
+    let mut unread = None;
+    if !about && !asked.target.as_folder {
+        match content(asked, head).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => unread = Some(error),
+        }
+    }
     let attributes = asked.attributes().await.map_err(|error| asked.refusal(&error))?;
-    let answer = if asked.query.is_set("stat") || asked.query.get("checksum").is_some() {
+    let answer = if about {
         stat(asked, &attributes).await?
     } else if attributes.file_type == FileType::Folder {
         list::folder(asked, head).await?
-    } else if asked.target.as_folder && !asked.path().is_root() {
-        return Err(asked.refusal(&VfsError::NotFolder));
     } else {
-        return content(asked, head).await;
+        return Err(asked.refusal(&unread.unwrap_or(VfsError::NotFolder)));
     };
     Ok(match head.method {
         Method::HEAD => answer.map(|_| answer::nothing()),
@@ -64,17 +71,13 @@ async fn stat(asked: &Asked<'_>, attributes: &Attributes) -> Result<Answer, Refu
     Ok(answer::json(StatusCode::OK, &shown))
 }
 
-async fn content(asked: &Asked<'_>, head: &http::request::Parts) -> Result<Answer, Refusal> {
+async fn content(asked: &Asked<'_>, head: &http::request::Parts) -> Result<Answer, VfsError> {
     let options = OpenOptions {
         read: true,
         ..OpenOptions::default()
     };
-    let file = asked.vfs().open(asked.session(), asked.path(), &options).await;
-    let file = file.map_err(|error| asked.refusal(&error))?;
-    let attributes = file.attributes().await.map_err(|error| asked.refusal(&error))?;
-    if attributes.file_type == FileType::Folder {
-        return Err(asked.refusal(&VfsError::IsFolder));
-    }
+    let file = asked.vfs().open(asked.session(), asked.path(), &options).await?;
+    let attributes = file.found().await?;
     let name = asked.path().file_name().unwrap_or_default();
     Ok(send(file, asked.live.clone(), name, &attributes, head))
 }

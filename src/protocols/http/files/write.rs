@@ -60,7 +60,7 @@ pub(super) async fn put(
         // RFC 9110, 14.5: who does not do it must not take it for the whole.
         return Err(bad_request("a part cannot be put; send the whole, or upload in steps"));
     }
-    asked.conditions(head).await?;
+    asked.conditions(head, true).await?;
     let existed = asked.attributes().await.is_ok();
     let only_new = head.headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "*");
     let options = OpenOptions {

@@ -109,7 +109,7 @@ async fn folders_are_made_listed_by_pages_and_removed() {
     assert_eq!(world.ask("HEAD", &at("/none"), &[], b"").await.status, 404);
     assert_eq!(world.ask("DELETE", &at("/d"), &[], b"").await.status, 409);
     for top in ["?recursive", "/?recursive", "//?recursive"] {
-        assert_eq!(world.ask("DELETE", &at(top), &[], b"").await.status, 400, "{top}");
+        assert_eq!(world.ask("DELETE", &at(top), &[], b"").await.status, 403, "{top}");
     }
     assert_eq!(world.ask("DELETE", &at("/d?recursive"), &[], b"").await.status, 204);
     assert!(!world.file("d").exists());
@@ -203,4 +203,32 @@ async fn many_requests_go_over_one_connection() {
             seen.extend_from_slice(&part[..read]);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_proof_on_many_connections_at_once_is_judged_once() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new(|service| {
+        service.unauthenticated_max = 100;
+        service.unauthenticated_per_address_max = 100;
+    });
+    std::fs::write(world.file("f"), b"0123456789").unwrap();
+    let proof = basic("alice", "secret");
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: h\r\nAuthorization: {proof}\r\nConnection: close\r\n\r\n",
+        at("/f")
+    );
+    let mut streams = Vec::new();
+    for _ in 0..40 {
+        let mut stream = world.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    for mut stream in streams {
+        let mut seen = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut seen));
+        read.await.unwrap().unwrap();
+        assert!(seen.starts_with("HTTP/1.1 200 "), "{seen}");
+    }
+    assert_eq!(world.registry.list().len(), 1);
 }

@@ -123,6 +123,7 @@ impl World {
             journal: journal.clone(),
             clock: clock.clone(),
             authenticator: Authenticator::new(views, clock).unwrap(),
+            secret: Arc::new(|_| Some(zeroize::Zeroizing::new([7; 32]))),
             locks: held.clone(),
             ended: held,
         };
