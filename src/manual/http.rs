@@ -23,6 +23,8 @@
 //! Refusals are problem details (RFC 9457) whose type never changes. `If-Match` is judged when the upload begins: of two
 //! clients that write at the same moment with the same condition, both may be let in, and the last one to end wins.
 //!
+//! **WebDAV** is under `/dav/`: see [`webdav`](super::webdav).
+//!
 //! **Signing in** is by name and password (Basic), by the certificate that the client shows in TLS with the name and an
 //! empty password, or by both where the account asks for both. Requests with the same proof from the same address share
 //! a session, which ends when nothing was asked for a minute; it is what limits count and what an administrator sees.

@@ -11,3 +11,4 @@ pub mod ssh;
 pub mod threats;
 pub mod tls;
 pub mod upgrades;
+pub mod webdav;

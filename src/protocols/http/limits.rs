@@ -75,6 +75,8 @@ pub const PROPERTIES_MAX: usize = 256;
 pub const IF_CONDITIONS_MAX: usize = 128;
 /// Entries of a tree whose refusals are listed in an answer; with more the request stops there.
 pub const FAILURES_MAX: usize = 1_000;
+/// An upload of WebDAV that took longer than this asks for locks once more before its end.
+pub const UPLOAD_LONG: Duration = Duration::from_secs(1);
 /// Seconds that a lock holds unless the client asks for fewer or more.
 pub const LOCK_SECONDS: u32 = 600;
 /// The most seconds that a lock holds before it must be renewed.

@@ -4,6 +4,7 @@
 
 use http::{StatusCode, header};
 use hyper::body::{Body, Incoming};
+use tokio::time::Instant;
 
 use super::guard::{self, Change};
 use super::{Asked, DECLARATION, Depth, Elsewhere, Refusal, bad_request, depth, href, place_of, status_of, xml_answer};
@@ -12,6 +13,7 @@ use crate::path::VirtualPath;
 use crate::protocols::http::answer::{self, Answer};
 use crate::protocols::http::conditions;
 use crate::protocols::http::files::{Failure, Walker, take};
+use crate::protocols::http::limits::UPLOAD_LONG;
 use crate::vfs::{AttributeChange, Attributes, FileType, OpenFile, OpenOptions, VfsError};
 
 fn problem(status: StatusCode, word: &str, detail: &str) -> Refusal {
@@ -61,9 +63,13 @@ pub async fn put(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Refus
     };
     let file = asked.vfs.open(asked.session(), path, &options).await.map_err(refused)?;
     let limit = asked.connection.spoken().body_bytes_max;
+    let begun = Instant::now();
     let taken = take(&file, asked.head, body, limit, asked.session()).await;
     taken.map_err(|stop| Box::new(stop.answer(asked.session())))?;
     let _working = asked.connection.work();
+    if begun.elapsed() > UPLOAD_LONG {
+        guard::still(asked, &changes).await?;
+    }
     let dated = date(asked, &file).await;
     file.commit().await.map_err(refused)?;
     let status = if existed {
@@ -287,25 +293,64 @@ async fn carry_out(
     let refused = |error| asked.refusal(&error);
     let is_file = |attributes: &Attributes| attributes.file_type != FileType::Folder;
     let in_one_step = is_file(source) && there.is_none_or(is_file);
-    if !in_one_step && there.is_some() {
-        if !is_file(source) {
-            walker(asked).look(from).await.map_err(refused)?;
-        }
-        remove(asked, to).await?;
-    }
-    if moves {
-        let place = guard::located(asked, from).await?;
-        match asked.vfs.rename(asked.session(), from, to, in_one_step).await {
-            Err(VfsError::CrossesStorages) => {
-                copy(asked, from, to, is_file(source), (in_one_step, true)).await?;
-                remove(asked, from).await?;
+    let in_the_way = !in_one_step && there.is_some();
+    if !moves {
+        if in_the_way {
+            if !is_file(source) {
+                walker(asked).look(from).await.map_err(refused)?;
             }
-            done => done.map_err(refused)?,
+            remove(asked, to).await?;
         }
-        guard::forget(asked, place.as_ref()).await;
-        return Ok(());
+        return copy(asked, from, to, is_file(source), (in_one_step, deep)).await;
     }
-    copy(asked, from, to, is_file(source), (in_one_step, deep)).await
+    let place = guard::located(asked, from).await?;
+    let aside = if in_the_way {
+        Some(put_aside(asked, to).await?)
+    } else {
+        None
+    };
+    let done = match asked.vfs.rename(asked.session(), from, to, in_one_step).await {
+        Err(VfsError::CrossesStorages) => {
+            let copied = copy(asked, from, to, is_file(source), (in_one_step, true)).await;
+            match copied {
+                Ok(()) => remove(asked, from).await,
+                refused => refused,
+            }
+        }
+        done => done.map_err(refused),
+    };
+    if let Some(aside) = &aside {
+        match &done {
+            Ok(()) => {
+                guard::forget(asked, guard::located(asked, to).await?.as_ref()).await;
+                remove(asked, aside).await?;
+            }
+            // What came only in part keeps the name, and what was there its new one: nothing is lost.
+            Err(_) => drop(asked.vfs.rename(asked.session(), aside, to, false).await),
+        }
+    }
+    done?;
+    guard::forget(asked, place.as_ref()).await;
+    Ok(())
+}
+
+/// Gives what a MOVE replaces another name until what replaces it is there.
+async fn put_aside(asked: &Asked<'_>, path: &VirtualPath) -> Result<VirtualPath, Refusal> {
+    let mut random = [0; 8];
+    if aws_lc_rs::rand::fill(&mut random).is_err() {
+        return Err(problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "random",
+            "the random generator failed",
+        ));
+    }
+    let name = format!(".replaced-{:016x}", u64::from_le_bytes(random));
+    let folder = path.parent().unwrap_or_else(VirtualPath::root);
+    let aside = folder
+        .join(name.as_bytes())
+        .map_err(|error| bad_request(&error.to_string()))?;
+    let moved = asked.vfs.rename(asked.session(), path, &aside, false).await;
+    moved.map(|()| aside).map_err(|error| asked.refusal(&error))
 }
 
 async fn copy(

@@ -199,6 +199,12 @@ pub async fn permit(asked: &Asked<'_>, changes: &[Change<'_>]) -> Result<(), Ref
     plain_conditions(asked).await
 }
 
+/// Refuses what a lock forbids that was taken since the request began.
+pub async fn still(asked: &Asked<'_>, change: &Change<'_>) -> Result<(), Refusal> {
+    asked.node().locks.catch_up().await;
+    locks_of(asked, change, &If::of(asked)?).await
+}
+
 /// The conditions of HTTP itself.
 async fn plain_conditions(asked: &Asked<'_>) -> Result<(), Refusal> {
     let headers = &asked.head.headers;

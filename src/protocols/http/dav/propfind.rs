@@ -3,6 +3,7 @@
 //!
 //! What the properties are is left to `properties`. All that is below a folder is not told in one answer.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -93,9 +94,52 @@ struct Teller {
     clock: Clock,
     wanted: Wanted,
     folder: VirtualPath,
-    /// Where it lies, and the locks on it and right or deep in it.
-    locks: Option<(Place, Vec<Arc<Lock>>)>,
+    locks: Option<Locks>,
     space: Option<Space>,
+}
+
+/// The locks on a folder and on what is right in it.
+struct Locks {
+    /// Where the folder lies.
+    place: Place,
+    /// Those on itself, or on a folder above with all in it.
+    above: Vec<Arc<Lock>>,
+    /// Those below, by what they are on.
+    below: HashMap<VirtualPath, Vec<Arc<Lock>>>,
+}
+
+impl Locks {
+    fn new(place: Place, held: Vec<Arc<Lock>>) -> Self {
+        let mut locks = Self {
+            place,
+            above: Vec::new(),
+            below: HashMap::new(),
+        };
+        for lock in held {
+            if locks.place.path.is_within(&lock.place.path) {
+                locks.above.push(lock);
+            } else {
+                locks.below.entry(lock.place.path.clone()).or_default().push(lock);
+            }
+        }
+        locks
+    }
+
+    /// On what has this path below the folder; empty: on itself.
+    fn on(&self, rest: &[u8]) -> Vec<(Arc<Lock>, Place)> {
+        let at = match rest {
+            [] => Ok(self.place.path.clone()),
+            rest => self.place.path.join(rest),
+        };
+        let Ok(path) = at else { return Vec::new() };
+        let below = self.below.get(&path).into_iter().flatten();
+        let above = self.above.iter().filter(|lock| lock.infinite || rest.is_empty());
+        let here = Place {
+            storage: self.place.storage.clone(),
+            path,
+        };
+        above.chain(below).map(|lock| (lock.clone(), here.clone())).collect()
+    }
 }
 
 /// PROPFIND.
@@ -124,7 +168,7 @@ pub async fn answer(asked: &Asked<'_>, body: &mut Incoming) -> Result<Answer, Re
             asked.node().locks.catch_up().await;
         }
         let held = asked.node().locks.held(&place, listing.is_some());
-        locks = Some((place, held));
+        locks = Some(Locks::new(place, held));
     }
     let mut space = None;
     if folder && wanted.asks(&QUOTA) {
@@ -212,27 +256,15 @@ impl Teller {
 
     /// The locks on an entry, with the address of what each is on.
     fn locks_on(&self, path: &VirtualPath) -> Vec<(Arc<Lock>, String)> {
-        let Some((place, held)) = &self.locks else {
+        let Some(locks) = &self.locks else {
             return Vec::new();
         };
-        if held.is_empty() {
-            return Vec::new();
-        }
-        let rest = path.below(&self.folder).unwrap_or_default();
-        let at = if rest.is_empty() {
-            Ok(place.path.clone())
-        } else {
-            place.path.join(rest)
-        };
-        let Ok(at) = at else { return Vec::new() };
-        let covers = |lock: &&Arc<Lock>| lock.place.path == at || lock.infinite && at.is_within(&lock.place.path);
-        let here = Place {
-            storage: place.storage.clone(),
-            path: at.clone(),
-        };
-        let all = held.iter().filter(covers);
-        all.map(|lock| (lock.clone(), guard::root_of(lock, &here, path)))
-            .collect()
+        let all = locks.on(path.below(&self.folder).unwrap_or_default()).into_iter();
+        all.map(|(lock, here)| {
+            let root = guard::root_of(&lock, &here, path);
+            (lock, root)
+        })
+        .collect()
     }
 
     fn tell(&self, path: &VirtualPath, attributes: &Attributes, note: &[u8], out: &mut String) {
