@@ -246,18 +246,18 @@ fn an_upload_goes_on_through_another_node_when_its_own_is_lost() {
     let mut scene = Scene::new(&shared);
     scene.sign_in();
     let local = crate::rig::folder();
-    let content = noise(3, 50_000_000);
+    let content = noise(3, 30_000_000);
     std::fs::write(local.path().join("large.bin"), &content).unwrap();
     // As slow as a line out of an office.
-    let slow = json!({"restrictions": {"session_upload_rate": 10_000_000}});
+    let slow = json!({"restrictions": {"session_upload_rate": 4_000_000}});
     scene.account.change(&shared, 0, slow);
     scene.browser.drop_files(&[&local.path().join("large.bin")]);
     scene
         .browser
-        .until("document.querySelector('.loads .whole progress')?.value > 0.3");
-    look_at(&mut scene.browser, "upload");
+        .until("document.querySelector('.loads .whole progress')?.value > 0.15");
     let other = shared.nodes[1].at(scene.service.port);
     scene.balancer.fall_over_to(other);
+    look_at(&mut scene.browser, "upload");
     scene
         .browser
         .until("document.querySelector('.loads h2')?.textContent.startsWith('Uploaded: 1 of 1')");
