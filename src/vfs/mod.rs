@@ -59,12 +59,13 @@ use crate::path::VirtualPath;
 use crate::session::Session;
 
 use health::Health;
+pub use listing::Listing;
 use listing::Reader;
 use local::Faults;
 use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
-use slots::{OpenSlot, Slots};
+use slots::Slots;
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
@@ -114,13 +115,6 @@ impl Inner {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.entry(storage.clone()).or_insert_with(Pool::new).clone()
     }
-}
-
-/// A folder being read; memory does not grow with the folder.
-pub struct Listing {
-    asker: Asker,
-    storage: Option<(Name, OpenSlot)>,
-    reader: Arc<Mutex<Reader>>,
 }
 
 impl Vfs {
@@ -444,20 +438,5 @@ impl Vfs {
         }
         let place = first.clone();
         asker.run(&place, move |asker| job(asker, first, second)).await
-    }
-}
-
-impl Listing {
-    /// At most `max` further entries; none: the end. Entries `.` and `..` are not given.
-    pub async fn next(&mut self, max: usize) -> Result<Vec<Entry>, VfsError> {
-        let (asker, reader) = (self.asker.clone(), self.reader.clone());
-        let job = move || {
-            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            reader.next(&asker, max)
-        };
-        match &self.storage {
-            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
-            None => job(),
-        }
     }
 }

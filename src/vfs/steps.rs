@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::file::{Core, check_reserve};
+use super::file::Core;
 use super::limits::STEP_UPLOADS_MAX;
-use super::local::{state_of, told};
+use super::local::{check_reserve, state_of, told};
 use super::open::{self, FILE_MODE};
 use super::resolve::{Asker, Place, Spot, place_in};
 use super::slots::OpenSlot;

@@ -3,7 +3,7 @@
 // A large file goes in steps that any node takes: when one dies, the next request finds another, which says how much it
 // has. A small file goes whole.
 
-import { API, Refused, TREE, ask, bytesOf, encodeName, exists, folderOf, nameOf, problem, shown } from './server.js';
+import { API, Refused, TREE, ask, bytesOf, encodeName, folderOf, look, nameOf, problem, shown } from './server.js';
 
 const AT_ONCE = 3;
 const IN_STEPS_BYTES = 8 * 1024 * 1024;
@@ -119,6 +119,7 @@ export class Queue extends EventTarget {
   }
 
   async #run(job) {
+    job.begun ??= performance.now();
     for (;;) {
       job.stop = new AbortController();
       try {
@@ -138,6 +139,7 @@ export class Queue extends EventTarget {
           return;
         }
         job.tries += 1;
+        job.broke = true;
         if (!mayGoWell(error) || job.tries >= TRIES_MAX) {
           Object.assign(job, { state: 'failed', says: error.message });
           return;
@@ -168,7 +170,9 @@ export class Queue extends EventTarget {
   async #once(job) {
     const made = await this.#makeFolders(job);
     if (!job.file) return;
-    if (!made && !job.replaces && !job.url && await exists(job.target)) await this.#met(job);
+    const there = made || job.replaces || job.url ? null : await look(job.target);
+    if (there && isOurs(job, there)) return;
+    if (there) await this.#met(job);
     if (job.state !== 'runs') return;
     try {
       if (job.bytes > IN_STEPS_BYTES && await inSteps()) await this.#inSteps(job);
@@ -285,6 +289,12 @@ export class Queue extends EventTarget {
   }
 }
 
+/** The answer was lost with the connection, and what was sent was not: it came while we sent it, and is as long. */
+function isOurs(job, there) {
+  const seconds = (performance.now() - job.begun) / 1000;
+  return job.broke && there.bytes === job.bytes && there.seconds <= seconds + 2;
+}
+
 /** A name beside it that nothing has. */
 async function another(target) {
   const name = nameOf(target);
@@ -292,7 +302,7 @@ async function another(target) {
   const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
   for (let number = 2; number < 1000; number += 1) {
     const path = `${folderOf(target)}/${stem}%20%28${number}%29${ending}`;
-    if (!await exists(path)) return path;
+    if (!await look(path)) return path;
   }
   throw new Refused(409, 'exists', `Too many files are called like “${shown(name)}”.`);
 }
