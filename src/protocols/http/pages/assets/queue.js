@@ -170,20 +170,33 @@ export class Queue extends EventTarget {
   async #once(job) {
     const made = await this.#makeFolders(job);
     if (!job.file) return;
-    const there = made || job.replaces || job.url ? null : await look(job.target);
-    if (there && isOurs(job, there)) return;
-    if (there) await this.#met(job);
-    if (job.state !== 'runs') return;
+    if (!made && !job.replaces && !job.url && await this.#stands(job, await look(job.target))) return;
     try {
       if (job.bytes > IN_STEPS_BYTES && await inSteps()) await this.#inSteps(job);
       else await this.#whole(job);
     } catch (error) {
       if (error.status !== 412) throw error;
-      // Somebody else was faster than our look.
+      // Somebody else was faster than our look, or what is there is not ours to see.
       job.replaces = false;
-      await this.#met(job);
-      if (job.state === 'runs') await this.#once(job);
+      if (await this.#stands(job, await look(job.target) || {})) return;
+      job.replaces = true;
+      await this.#once(job);
     }
+  }
+
+  /** Whether the job need not go on: for what is there, or for what the person says to it. */
+  async #stands(job, there) {
+    if (!there) return false;
+    // After a break what came while we sent it is our own: all of it, where only the answer was lost; or the empty file
+    // by which the node that was lost holds the name.
+    const ours = job.broke && there.seconds <= (performance.now() - job.begun) / 1000 + 2;
+    if (ours && there.bytes === job.bytes) return true;
+    if (ours && there.bytes === 0) {
+      job.replaces = true;
+      return false;
+    }
+    await this.#met(job);
+    return job.state !== 'runs';
   }
 
   /** Makes the folders that a job's path goes through; whether its own is new, and so holds nothing. */
@@ -287,12 +300,6 @@ export class Queue extends EventTarget {
     job.sent = sent;
     this.#changed();
   }
-}
-
-/** The answer was lost with the connection, and what was sent was not: it came while we sent it, and is as long. */
-function isOurs(job, there) {
-  const seconds = (performance.now() - job.begun) / 1000;
-  return job.broke && there.bytes === job.bytes && there.seconds <= seconds + 2;
 }
 
 /** A name beside it that nothing has. */
