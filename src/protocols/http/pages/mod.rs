@@ -38,10 +38,6 @@ pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) ->
     let (head, body) = request.into_parts();
     let looks = web_session::only_looks(&head.method);
     let path = head.uri.path();
-    if !looks && !web_session::is_ours(connection, &head) {
-        let text = "A change must be asked for by a page of this server; this one was not.";
-        return said(StatusCode::FORBIDDEN, "Not done", text);
-    }
     let allowed = match path {
         "/sign-in" | "/account" => "GET, HEAD, POST",
         "/sign-out" | "/account/sessions" => "POST",
@@ -49,6 +45,10 @@ pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) ->
     };
     if !allowed.split(", ").any(|method| method == head.method.as_str()) {
         return answer::not_allowed(allowed);
+    }
+    if !looks && !web_session::is_ours(connection, &head) {
+        let text = "A change must be asked for by a page of this server; this one was not.";
+        return said(StatusCode::FORBIDDEN, "Not done", text);
     }
     let mut answer = match path {
         "/sign-in" if looks => sign_in::page(connection, &head),
