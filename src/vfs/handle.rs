@@ -32,6 +32,11 @@ impl OpenFile {
         self.core.as_ref().ok_or(VfsError::NotFound)
     }
 
+    /// What stands behind it, for one who ends it otherwise; the core's last hold must end on the pool.
+    pub(super) fn into_core(mut self) -> Option<Arc<Core>> {
+        self.core.take()
+    }
+
     pub(super) async fn run<T: Send + 'static>(
         core: &Arc<Core>,
         job: impl FnOnce(&Core) -> Result<T, VfsError> + Send + 'static,

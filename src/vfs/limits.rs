@@ -44,6 +44,10 @@ pub const ENTRIES_MAX: usize = 1024;
 pub const LINKS_MAX: usize = 40;
 /// Staged files of one account on one storage that are looked at; an account with more loses the sight of some.
 pub const STAGED_MAX: usize = 10_000;
+/// Uploads in steps of one account on one storage that are open at one time.
+pub const STEP_UPLOADS_MAX: usize = 1_000;
+/// Bytes of what is written down about one.
+pub const RECORD_BYTES_MAX: usize = 32 * 1024;
 /// An upload that nobody has written to for so long, in milliseconds, is shown to its account as a partial even
 /// though its session has not ended (its node may be gone).
 pub const QUIET_MILLIS: i64 = 10_000;

@@ -3,6 +3,7 @@
 //! Memory does not grow with the folder; only mounts and uploads of the account, which are bounded, are held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use rustix::fs::{Dir, OFlags};
@@ -11,12 +12,36 @@ use rustix::io::Errno;
 use super::limits::ENTRIES_MAX;
 use super::local::{is_staging, state_at, told};
 use super::resolve::{Asker, Place, Spot, Standing, standing};
+use super::slots::OpenSlot;
 use super::staged::partial;
 use super::{Attributes, Entry, FileType, VfsError};
 use crate::access::Access;
 use crate::catalog::{Mount, Operation};
 use crate::clock::UnixMillis;
+use crate::ids::Name;
 use crate::path::VirtualPath;
+
+/// A folder being read; memory does not grow with the folder.
+pub struct Listing {
+    pub(super) asker: Asker,
+    pub(super) storage: Option<(Name, OpenSlot)>,
+    pub(super) reader: Arc<Mutex<Reader>>,
+}
+
+impl Listing {
+    /// At most `max` further entries; none: the end. Entries `.` and `..` are not given.
+    pub async fn next(&mut self, max: usize) -> Result<Vec<Entry>, VfsError> {
+        let (asker, reader) = (self.asker.clone(), self.reader.clone());
+        let job = move || {
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.next(&asker, max)
+        };
+        match &self.storage {
+            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
+            None => job(),
+        }
+    }
+}
 
 /// The state of one listing; lives on the pool while a batch is read.
 pub(super) struct Reader {

@@ -39,6 +39,7 @@ mod resolve;
 mod right;
 mod slots;
 mod staged;
+mod steps;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -47,11 +48,10 @@ mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::catalog::{AgeSource, Object, Operation, Storage, View, ViewSource};
+use crate::catalog::{AgeSource, Operation, View, ViewSource};
 use crate::clock::Clock;
 use crate::events::{FileVerb, Journal};
 use crate::ids::Name;
@@ -59,12 +59,13 @@ use crate::path::VirtualPath;
 use crate::session::Session;
 
 use health::Health;
+pub use listing::Listing;
 use listing::Reader;
 use local::Faults;
 use pace::Pace;
 use pool::Pool;
 use resolve::{Asker, Place, Standing, standing};
-use slots::{OpenSlot, Slots};
+use slots::Slots;
 use staged::held::Held;
 
 pub use buffers::{Buffers, Chunk};
@@ -73,6 +74,7 @@ pub use handle::OpenFile;
 pub use looks::{long_line, put_name};
 pub use permissions::Permissions;
 pub use staged::clean::Cleaned;
+pub use steps::{NewUpload, StepUpload, UploadState};
 pub use types::{AttributeChange, Attributes, Entry, FileType, OpenOptions, Space, VfsError};
 
 /// The door. One per node; cheap to clone.
@@ -113,13 +115,6 @@ impl Inner {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.entry(storage.clone()).or_insert_with(Pool::new).clone()
     }
-}
-
-/// A folder being read; memory does not grow with the folder.
-pub struct Listing {
-    asker: Asker,
-    storage: Option<(Name, OpenSlot)>,
-    reader: Arc<Mutex<Reader>>,
 }
 
 impl Vfs {
@@ -404,52 +399,6 @@ impl Vfs {
         asker.run(&place, job).await
     }
 
-    /// Puts this node's leftovers in order, on every storage: interrupted uploads of an earlier life are kept for
-    /// resume or removed, as each storage says. To be called once per process, on a view that has the storages;
-    /// before the services open, so that they are shown at once, but later does no harm. A storage that fails is
-    /// logged and left for the next time; one that hangs is waited for at most [`limits::CLEAN_WAIT`].
-    pub async fn clean_at_start(&self) -> Cleaned {
-        self.clean(staged::clean::at_start).await
-    }
-
-    /// Removes the staged files of nodes that are not in `members` (any more), and the kept ones of this node, once
-    /// nobody has touched them for `age`. `members` are the ids of all nodes in the cluster, alive or not.
-    pub async fn clean_departed(&self, members: &[u64], age: Duration) -> Cleaned {
-        let members: Arc<[u64]> = members.into();
-        self.clean(move |inner, storage| staged::clean::departed(inner, storage, &members, age))
-            .await
-    }
-
-    async fn clean<J>(&self, job: J) -> Cleaned
-    where
-        J: Fn(&Inner, &Object<Storage>) -> Result<Cleaned, VfsError> + Clone + Send + 'static,
-    {
-        let mut all = Cleaned::default();
-        let mut running = tokio::task::JoinSet::new();
-        for storage in (self.inner.view)().storages.values() {
-            let (inner, job, storage) = (self.inner.clone(), job.clone(), storage.clone());
-            let (pool, name) = (inner.pool(&storage.name), storage.name.clone());
-            running.spawn(async move {
-                let cleaning = pool.run(move || job(&inner, &storage));
-                // The job goes on by itself on the pool.
-                let late = |_| Err(VfsError::Io("the storage took too long to be cleaned".to_owned()));
-                let result = tokio::time::timeout(limits::CLEAN_WAIT, cleaning).await;
-                (name, result.unwrap_or_else(late))
-            });
-        }
-        while let Some(ended) = running.join_next().await {
-            match ended {
-                Ok((_, Ok(cleaned))) => {
-                    all.kept += cleaned.kept;
-                    all.removed += cleaned.removed;
-                }
-                Ok((name, Err(error))) => self.inner.health.failed(&name, &error, &self.inner.journal),
-                Err(error) => tracing::error!(%error, "the cleaning of a storage ended without an answer"),
-            }
-        }
-        all
-    }
-
     /// The storages that failed last and have not worked since.
     pub fn unhealthy_storages(&self) -> Vec<Name> {
         self.inner.health.unhealthy()
@@ -489,20 +438,5 @@ impl Vfs {
         }
         let place = first.clone();
         asker.run(&place, move |asker| job(asker, first, second)).await
-    }
-}
-
-impl Listing {
-    /// At most `max` further entries; none: the end. Entries `.` and `..` are not given.
-    pub async fn next(&mut self, max: usize) -> Result<Vec<Entry>, VfsError> {
-        let (asker, reader) = (self.asker.clone(), self.reader.clone());
-        let job = move || {
-            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            reader.next(&asker, max)
-        };
-        match &self.storage {
-            Some((storage, _)) => self.asker.inner.pool(storage).run(job).await,
-            None => job(),
-        }
     }
 }

@@ -64,7 +64,7 @@ impl Vfs {
                 asker.may_look(&spot.path)?;
             }
             match &spot.seen {
-                Some(seen) => read(&format!("/proc/self/fd/{}", seen.fd.as_raw_fd()), true),
+                Some(seen) => read(format!("/proc/self/fd/{}", seen.fd.as_raw_fd()), true),
                 None => Ok(Bytes::new()),
             }
         };
@@ -121,7 +121,7 @@ impl OpenFile {
         let (source, target) = (from.core()?.clone(), self.core()?);
         target.check_write(0, 0)?;
         let note = Self::run(&source, |source| {
-            read(&format!("/proc/self/fd/{}", source.fd.as_raw_fd()), true)
+            read(format!("/proc/self/fd/{}", source.fd.as_raw_fd()), true)
         })
         .await?;
         Self::run(target, move |target| {

@@ -11,13 +11,13 @@ use super::local::{check_reserve, state_of, told};
 use super::resolve::{Asker, Place, Spot};
 use super::right::Right;
 use super::slots::OpenSlot;
-use super::staged::{Stage, Staged, partial};
+use super::staged::{Stage, Staged, Steps, partial};
 use super::writes::Writes;
 use super::{FileType, OpenOptions, VfsError};
 use crate::catalog::Operation;
 
 /// Mode of a new file unless the client says otherwise.
-const FILE_MODE: u32 = 0o644;
+pub(super) const FILE_MODE: u32 = 0o644;
 
 /// Opens a place as `options` say; runs on the pool.
 pub(super) fn open(asker: &Asker, place: Place, options: &OpenOptions, slot: OpenSlot) -> Result<Core, VfsError> {
@@ -67,6 +67,19 @@ pub(super) fn found(asker: &Asker, spot: Spot, options: &OpenOptions, slot: Open
     }
 }
 
+/// Goes on with an upload in steps; `None`: its bytes are gone. Runs on the pool.
+pub(super) fn steps(asker: &Asker, spot: Spot, steps: Steps, slot: OpenSlot) -> Result<Option<Core>, VfsError> {
+    let options = &OpenOptions {
+        write: true,
+        ..OpenOptions::default()
+    };
+    let opening = Opening { asker, options, slot };
+    let rights = opening.either_right(&spot)?;
+    check_reserve_at(&spot)?;
+    let staged = partial::take_steps(asker, spot, steps)?;
+    Ok(staged.map(|staged| opening.core_of(staged, rights)))
+}
+
 struct Opening<'a> {
     asker: &'a Asker,
     options: &'a OpenOptions,
@@ -86,6 +99,12 @@ impl Opening<'_> {
             right(self.options.read, Operation::Read)?,
             right(self.options.write, writes)?,
         ))
+    }
+
+    /// The rights by whichever of the two let the upload begin.
+    fn either_right(&self, spot: &Spot) -> Result<(Option<Right>, Option<Right>), VfsError> {
+        self.rights(spot, Operation::Write)
+            .or_else(|error| self.rights(spot, Operation::Overwrite).map_err(|_| error))
     }
 
     /// An existing file, in place: readers see what is written at once.
@@ -174,10 +193,7 @@ impl Opening<'_> {
 
     /// The session's own staged upload once more.
     fn shared(self, spot: Spot, staged: Arc<Staged>) -> Result<Core, VfsError> {
-        // Whichever of the two let the upload begin.
-        let rights = self
-            .rights(&spot, Operation::Write)
-            .or_else(|error| self.rights(&spot, Operation::Overwrite).map_err(|_| error))?;
+        let rights = self.either_right(&spot)?;
         if self.options.write {
             staged.add_writer();
         }

@@ -45,6 +45,10 @@ pub const CHECKSUM_BYTES_MAX: usize = 64;
 pub const TREE_ENTRIES_MAX: usize = 100_000;
 /// How deep such a tree may be.
 pub const TREE_DEPTH_MAX: usize = 64;
+/// Bytes of what a client says of an upload in steps.
+pub const NOTE_BYTES_MAX: usize = 8 * 1024;
+/// How long an upload in steps is kept after its last change.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long the end of a connection waits for the peer's own.
 pub const LINGER_MAX: Duration = Duration::from_secs(1);
 /// Bytes that are thrown away meanwhile.

@@ -3,17 +3,19 @@
 //! Never because a node seems dead: it may come back, and its sessions with it.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags};
 
 use super::copy::UNDER_WAY;
 use super::partial::names_in;
+use super::record;
 use super::{RESERVED_ATTRIBUTE, Root, STAGING, StagedName, rename_in, state_at, told};
 use crate::catalog::{Object, Storage};
-use crate::vfs::limits::CLEAN_MAX;
+use crate::vfs::limits::{CLEAN_MAX, CLEAN_WAIT};
 use crate::vfs::local;
-use crate::vfs::{Inner, VfsError};
+use crate::vfs::{Inner, Vfs, VfsError};
 
 /// What a cleaning has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +24,54 @@ pub struct Cleaned {
     pub kept: u64,
     /// Staged files removed.
     pub removed: u64,
+}
+
+impl Vfs {
+    /// Puts this node's leftovers in order, on every storage: interrupted uploads of an earlier life are kept for
+    /// resume or removed, as each storage says. To be called once per process, on a view that has the storages;
+    /// before the services open, so that they are shown at once, but later does no harm. A storage that fails is
+    /// logged and left for the next time; one that hangs is waited for at most [`CLEAN_WAIT`].
+    pub async fn clean_at_start(&self) -> Cleaned {
+        self.clean(at_start).await
+    }
+
+    /// Removes the staged files of nodes that are not in `members` (any more), and the kept ones of this node, once
+    /// nobody has touched them for `age`. `members` are the ids of all nodes in the cluster, alive or not.
+    pub async fn clean_departed(&self, members: &[u64], age: Duration) -> Cleaned {
+        let members: Arc<[u64]> = members.into();
+        self.clean(move |inner, storage| departed(inner, storage, &members, age))
+            .await
+    }
+
+    async fn clean<J>(&self, job: J) -> Cleaned
+    where
+        J: Fn(&Inner, &Object<Storage>) -> Result<Cleaned, VfsError> + Clone + Send + 'static,
+    {
+        let mut all = Cleaned::default();
+        let mut running = tokio::task::JoinSet::new();
+        for storage in (self.inner.view)().storages.values() {
+            let (inner, job, storage) = (self.inner.clone(), job.clone(), storage.clone());
+            let (pool, name) = (inner.pool(&storage.name), storage.name.clone());
+            running.spawn(async move {
+                let cleaning = pool.run(move || job(&inner, &storage));
+                // The job goes on by itself on the pool.
+                let late = |_| Err(VfsError::Io("the storage took too long to be cleaned".to_owned()));
+                let result = tokio::time::timeout(CLEAN_WAIT, cleaning).await;
+                (name, result.unwrap_or_else(late))
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            match ended {
+                Ok((_, Ok(cleaned))) => {
+                    all.kept += cleaned.kept;
+                    all.removed += cleaned.removed;
+                }
+                Ok((name, Err(error))) => self.inner.health.failed(&name, &error, &self.inner.journal),
+                Err(error) => tracing::error!(%error, "the cleaning of a storage ended without an answer"),
+            }
+        }
+        all
+    }
 }
 
 /// Puts this node's leftovers on one storage in order: each is kept or removed, as the storage says. What this
@@ -37,9 +87,10 @@ pub(in crate::vfs) fn at_start(inner: &Inner, storage: &Object<Storage>) -> Resu
                 continue;
             }
             free_reserved(&root, folder, &name);
+            let steps = name.target.is_of_upload();
             let empty = state_at(folder, &name.to_bytes()).is_ok_and(|seen| seen.attributes.size == 0);
-            let resumable = !empty && name.target != UNDER_WAY;
-            if storage.spec.keep_interrupted && resumable && sync(folder, &name) {
+            let resumable = !empty && name.target != UNDER_WAY && storage.spec.keep_interrupted;
+            if (resumable || steps) && sync(folder, &name) {
                 let kept = StagedName {
                     kept: true,
                     ..name.clone()
@@ -66,6 +117,7 @@ pub(in crate::vfs) fn departed(
     let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     let root = Root::open(&storage.spec.root)?;
     for_each_account(&root, |folder| {
+        cleaned.removed += record::expire(folder, inner.clock.now())?;
         let theirs = |name: &StagedName| !members.contains(&name.node) && name.node != inner.node;
         let ours = |name: &StagedName| name.node == inner.node && name.kept;
         for name in names_in(folder, |name| theirs(name) || ours(name))? {

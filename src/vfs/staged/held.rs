@@ -31,7 +31,9 @@ impl Held {
         let target = (staged.session, staged.storage.clone(), state.rel.clone());
         let mut shelves = self.lock();
         shelves.by_file.insert(file, Arc::downgrade(staged));
-        shelves.by_target.insert(target, staged.clone());
+        if staged.steps().is_none() {
+            shelves.by_target.insert(target, staged.clone());
+        }
     }
 
     /// Takes an upload out, by the names that `state` gives.

@@ -9,6 +9,7 @@ pub(super) mod held;
 mod name;
 pub(super) mod partial;
 mod publish;
+pub(super) mod record;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -44,8 +45,21 @@ pub(super) struct Staged {
     changes: AtomicU64,
     /// How many of them are known to be on stable storage.
     synced: AtomicU64,
+    /// An upload in steps: it is found by its id and not by its target, and is kept until it expires. The lock ends
+    /// with it.
+    steps: Option<Steps>,
     state: RwLock<State>,
     pub(super) pieces: Mutex<Pieces>,
+}
+
+/// What an upload in steps has besides.
+pub(super) struct Steps {
+    /// Its id.
+    pub(super) id: u128,
+    /// Nothing that has the name meanwhile is replaced.
+    pub(super) only_new: bool,
+    /// The locked record; changes with each new one.
+    pub(super) lock: Mutex<OwnedFd>,
 }
 
 /// What changes in the life of a staged upload.
@@ -159,7 +173,7 @@ impl Staged {
             spot,
             (folder, name, file),
             Pieces::default(),
-            reserved,
+            (reserved, None),
         ))
     }
 
@@ -169,7 +183,7 @@ impl Staged {
         spot: Spot,
         (folder, name, file): (OwnedFd, StagedName, OwnedFd),
         pieces: Pieces,
-        reserved: Option<(u64, u64)>,
+        (reserved, steps): (Option<(u64, u64)>, Option<Steps>),
     ) -> Arc<Self> {
         let identity = state_of(&file).map_or((0, 0), |state| state.identity);
         let staged = Arc::new(Self {
@@ -181,6 +195,7 @@ impl Staged {
             writers: AtomicUsize::new(1),
             changes: AtomicU64::new(1),
             synced: AtomicU64::new(0),
+            steps,
             state: RwLock::new(State {
                 stage: Stage::Active,
                 name,
@@ -227,6 +242,26 @@ impl Staged {
     pub(super) fn target_now(&self) -> Option<(Place, VirtualPath)> {
         let state = self.state.try_read().ok()?;
         Some((state.place.clone(), state.path.clone()))
+    }
+
+    /// What it has as an upload in steps.
+    pub(super) fn steps(&self) -> Option<&Steps> {
+        self.steps.as_ref()
+    }
+
+    /// The account's staging folder.
+    pub(super) fn folder(&self) -> &OwnedFd {
+        &self.folder
+    }
+
+    /// Cuts it to `size` bytes, which it has.
+    pub(super) fn cut(&self, size: u64) -> Result<(), VfsError> {
+        let state = self.write();
+        self.check_ours(&state)?;
+        rustix::fs::ftruncate(&*self.file, size).map_err(|errno| told("cutting the upload", errno))?;
+        self.changed();
+        self.pieces().resized(size);
+        Ok(())
     }
 
     pub(super) fn pieces(&self) -> MutexGuard<'_, Pieces> {
@@ -358,7 +393,9 @@ impl Staged {
         if !ours {
             return letting_go(&state);
         }
-        let result = if keep && resumable && whole > 0 {
+        let keep = keep && whole > 0 || self.steps.is_some();
+        let resumable = resumable || self.steps.is_some() && state.stage == Stage::Failed(VfsError::Exists);
+        let result = if keep && resumable {
             let longer = state_of(&*self.file).is_ok_and(|seen| seen.attributes.size > whole);
             let cut = asker.inner.faults.check(FaultPoint::Cut).and_then(|()| {
                 if longer {

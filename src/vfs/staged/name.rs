@@ -11,6 +11,9 @@ const HEAD_BYTES: usize = 32 + 1 + 8 + 1 + 16 + 1 + 16 + 1 + 1 + 1;
 /// Bytes of a name on the usual file systems.
 const NAME_BYTES_MAX: usize = 255;
 
+/// The folder of uploads in steps; no real folder has this hash.
+const UPLOADS: u64 = 1;
+
 /// The target of an upload on its storage, as two hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::vfs) struct Target {
@@ -27,6 +30,19 @@ impl Target {
             folder: hash(folder),
             name: hash(name),
         }
+    }
+
+    /// The target of an upload in steps, wherever it goes: it is found by its id alone, and no folder shows it.
+    pub(in crate::vfs) fn of_upload(id: u128) -> Self {
+        Self {
+            folder: UPLOADS,
+            name: hash(&id.to_be_bytes()),
+        }
+    }
+
+    /// Whether it is that of an upload in steps.
+    pub(in crate::vfs) fn is_of_upload(self) -> bool {
+        self.folder == UPLOADS
     }
 }
 

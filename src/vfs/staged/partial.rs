@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use super::{Stage, Staged, StagedName, Target, copy, random, rename_in, staging_folder, state_at, state_of, told};
+use super::{
+    Stage, Staged, StagedName, Steps, Target, copy, random, rename_in, staging_folder, state_at, state_of, told,
+};
 use crate::clock::UnixMillis;
 use crate::vfs::VfsError;
 use crate::vfs::limits::{ATTEMPTS_MAX, QUIET_MILLIS, STAGED_MAX};
@@ -52,6 +54,11 @@ fn found(folder: &OwnedFd, names: Vec<StagedName>) -> Vec<Found> {
         Some(Found { name, state })
     };
     names.into_iter().filter_map(look).collect()
+}
+
+/// The staged bytes of an upload in steps.
+pub(in crate::vfs) fn of_upload(folder: &OwnedFd, id: u128) -> Result<Option<Found>, VfsError> {
+    newest(folder, Target::of_upload(id), None)
 }
 
 /// The newest staged file of the account for a target.
@@ -122,6 +129,21 @@ pub(super) fn drop_kept(folder: &OwnedFd, target: Target) {
 /// has looked for the name and not yet written, so its bytes go on in a new file.
 pub(in crate::vfs) fn take_over(asker: &Asker, spot: Spot) -> Result<Result<Arc<Staged>, Spot>, VfsError> {
     let target = Target::new(spot.parent(), spot.name());
+    go_on(asker, spot, target, None)
+}
+
+/// The same for an upload in steps, whose record is locked: `steps` says its id.
+pub(in crate::vfs) fn take_steps(asker: &Asker, spot: Spot, steps: Steps) -> Result<Option<Arc<Staged>>, VfsError> {
+    let target = Target::of_upload(steps.id);
+    go_on(asker, spot, target, Some(steps)).map(Result::ok)
+}
+
+fn go_on(
+    asker: &Asker,
+    spot: Spot,
+    target: Target,
+    mut steps: Option<Steps>,
+) -> Result<Result<Arc<Staged>, Spot>, VfsError> {
     for attempt in 0..ATTEMPTS_MAX {
         let folder = staging_folder(&spot.root, asker.session.account(), false)?;
         let found = match &folder {
@@ -148,7 +170,7 @@ pub(in crate::vfs) fn take_over(asker: &Asker, spot: Spot) -> Result<Result<Arc<
             spot,
             (folder, taken, file),
             Pieces::from_whole(whole),
-            None,
+            (None, steps.take()),
         )));
     }
     Err(VfsError::TakenOver)

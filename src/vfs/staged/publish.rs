@@ -62,7 +62,8 @@ impl Staged {
         self.sync_file(asker, state)?;
         // The sync may have taken long: what was allowed before it may be no longer.
         may_publish(asker, state)?;
-        let replaces = own_reservation || may_replace(asker, state);
+        let only_new = self.steps().is_some_and(|steps| steps.only_new);
+        let replaces = own_reservation || !only_new && may_replace(asker, state);
         asker.inner.faults.check(FaultPoint::Rename)?;
         #[cfg(feature = "planted")]
         if crate::planted::is(crate::planted::Bug::SkipRename) {

@@ -290,7 +290,7 @@ fn place_of(head: &Parts, address: &str) -> Result<Target, Elsewhere> {
         let (host, path) = rest.split_at(cut);
         let own = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let own = own.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
-        if !own.is_some_and(|own| plain_host(own) == plain_host(host)) {
+        if own.is_none_or(|own| plain_host(own) != plain_host(host)) {
             return Err(Elsewhere::Host);
         }
         path

@@ -12,12 +12,15 @@
 //! | `POST ?move-to=PATH`, `?copy-to=PATH` | moves, copies; with `overwrite` in the place of a file there |
 //! | `PATCH` | sets the time of the last change, or permission bits |
 //!
+//! Uploads in steps are under `/api/files/v1/uploads`, by tus 1.0.
+//!
 //! Signing in is left to `sign_in`; what is allowed, to the Vfs.
 
 mod change;
 mod list;
 mod read;
 mod tree;
+mod tus;
 mod write;
 
 use std::sync::Arc;
@@ -119,10 +122,14 @@ pub async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) ->
 
 async fn answer_head(connection: &Arc<Connection>, head: &http::request::Parts, body: &mut Incoming) -> Answer {
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let Some(place) = rest
-        .strip_prefix(TREE)
-        .filter(|place| place.is_empty() || place.starts_with('/'))
-    else {
+    let below = |of: &str| {
+        rest.strip_prefix(of)
+            .filter(|place| place.is_empty() || place.starts_with('/'))
+    };
+    if let Some(place) = below(tus::PLACE) {
+        return tus::answer(connection, head, body, place).await;
+    }
+    let Some(place) = below(TREE) else {
         return answer::problem(
             StatusCode::NOT_FOUND,
             "not-found",

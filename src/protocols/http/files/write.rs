@@ -144,7 +144,7 @@ pub async fn take(
         }
         file.announce(length).await?;
     }
-    let mut upload = Upload::new(file);
+    let mut upload = Upload::new(file, 0);
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
@@ -182,7 +182,7 @@ pub async fn take(
 type Write<'a> = Pin<Box<dyn Future<Output = Result<(), VfsError>> + Send + 'a>>;
 
 /// Bytes on their way into a file: small ones are gathered, several writes are under way at one time.
-struct Upload<'a> {
+pub(super) struct Upload<'a> {
     file: &'a OpenFile,
     gathered: BytesMut,
     /// Where the next byte goes.
@@ -191,16 +191,17 @@ struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    fn new(file: &'a OpenFile) -> Self {
+    /// Into `file`, from byte `at` on.
+    pub(super) fn new(file: &'a OpenFile, at: u64) -> Self {
         Self {
             file,
             gathered: BytesMut::new(),
-            at: 0,
+            at,
             writes: FuturesOrdered::new(),
         }
     }
 
-    async fn put(&mut self, data: Bytes) -> Result<(), VfsError> {
+    pub(super) async fn put(&mut self, data: Bytes) -> Result<(), VfsError> {
         self.at += data.len() as u64;
         if self.gathered.is_empty() && data.len() >= TRANSFER_BYTES / 4 {
             return self.write(self.at - data.len() as u64, data).await;
@@ -234,7 +235,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), VfsError> {
+    pub(super) async fn finish(&mut self) -> Result<(), VfsError> {
         self.flush().await?;
         while let Some(written) = self.writes.next().await {
             written?;

@@ -27,7 +27,10 @@ async fn it_says_what_it_is_to_everybody_and_its_files_to_nobody_without_a_proof
         assert_eq!(refused.status, 401, "{method}");
         assert!(refused.header("www-authenticate").unwrap().starts_with("Basic"));
     }
-    let off = World::new(|service| service.http.webdav = false);
+    let off = World::new(|service| {
+        service.http.webdav = false;
+        service.http.file_manager = false;
+    });
     assert_eq!(off.ask("PROPFIND", "/dav/", &[], b"").await.status, 404);
     assert_eq!(off.ask("OPTIONS", "/", &[], b"").await.status, 404);
     let (status, _) = ask(&world, "PATCH", "/", &[], "").await;

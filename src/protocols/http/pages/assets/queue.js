@@ -3,7 +3,7 @@
 // A large file goes in steps that any node takes: when one dies, the next request finds another, which says how much it
 // has. A small file goes whole.
 
-import { API, Refused, TREE, ask, bytesOf, encodeName, exists, folderOf, nameOf, problem, shown } from './server.js';
+import { API, Refused, TREE, ask, bytesOf, encodeName, folderOf, look, nameOf, problem, shown } from './server.js';
 
 const AT_ONCE = 3;
 const IN_STEPS_BYTES = 8 * 1024 * 1024;
@@ -119,6 +119,7 @@ export class Queue extends EventTarget {
   }
 
   async #run(job) {
+    job.begun ??= performance.now();
     for (;;) {
       job.stop = new AbortController();
       try {
@@ -138,6 +139,7 @@ export class Queue extends EventTarget {
           return;
         }
         job.tries += 1;
+        job.broke = true;
         if (!mayGoWell(error) || job.tries >= TRIES_MAX) {
           Object.assign(job, { state: 'failed', says: error.message });
           return;
@@ -168,18 +170,33 @@ export class Queue extends EventTarget {
   async #once(job) {
     const made = await this.#makeFolders(job);
     if (!job.file) return;
-    if (!made && !job.replaces && !job.url && await exists(job.target)) await this.#met(job);
-    if (job.state !== 'runs') return;
+    if (!made && !job.replaces && !job.url && await this.#stands(job, await look(job.target))) return;
     try {
       if (job.bytes > IN_STEPS_BYTES && await inSteps()) await this.#inSteps(job);
       else await this.#whole(job);
     } catch (error) {
       if (error.status !== 412) throw error;
-      // Somebody else was faster than our look.
+      // Somebody else was faster than our look, or what is there is not ours to see.
       job.replaces = false;
-      await this.#met(job);
-      if (job.state === 'runs') await this.#once(job);
+      if (await this.#stands(job, await look(job.target) || {})) return;
+      job.replaces = true;
+      await this.#once(job);
     }
+  }
+
+  /** Whether the job need not go on: for what is there, or for what the person says to it. */
+  async #stands(job, there) {
+    if (!there) return false;
+    // After a break what came while we sent it is our own: all of it, where only the answer was lost; or the empty file
+    // by which the node that was lost holds the name.
+    const ours = job.broke && there.seconds <= (performance.now() - job.begun) / 1000 + 2;
+    if (ours && there.bytes === job.bytes) return true;
+    if (ours && there.bytes === 0) {
+      job.replaces = true;
+      return false;
+    }
+    await this.#met(job);
+    return job.state !== 'runs';
   }
 
   /** Makes the folders that a job's path goes through; whether its own is new, and so holds nothing. */
@@ -292,7 +309,7 @@ async function another(target) {
   const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
   for (let number = 2; number < 1000; number += 1) {
     const path = `${folderOf(target)}/${stem}%20%28${number}%29${ending}`;
-    if (!await exists(path)) return path;
+    if (!await look(path)) return path;
   }
   throw new Refused(409, 'exists', `Too many files are called like “${shown(name)}”.`);
 }

@@ -83,12 +83,15 @@ export async function foldersIn(path) {
   return found;
 }
 
-export async function exists(path) {
+/** What is known of a path: `{ bytes, seconds }`, the latter since its last change; null: nothing is there. */
+export async function look(path) {
   try {
-    await ask('HEAD', TREE + path);
-    return true;
+    const answer = await ask('GET', `${TREE}${path}?stat`);
+    const { size: bytes, modified } = await answer.json();
+    return { bytes, seconds: (Date.parse(answer.headers.get('Date')) - Date.parse(modified)) / 1000 };
   } catch (error) {
-    if (error.status === 404) return false;
+    // Who may not look may write all the same; then the upload itself says that something is there.
+    if (error.status === 404 || error.status === 403) return null;
     throw error;
   }
 }
