@@ -24,7 +24,7 @@ use crate::session::{CloseReason, Session};
 pub(super) fn page(connection: &Connection, head: &Parts) -> Answer {
     match signed_in(connection, head) {
         Ok((web, live)) => shown(connection, &web, live.session(), StatusCode::OK, ""),
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 
@@ -109,7 +109,7 @@ fn sessions(connection: &Connection, web: &WebSession, session: &Session, body: 
 pub(super) async fn password(connection: &Connection, head: &Parts, body: Incoming) -> Answer {
     let (web, live) = match signed_in(connection, head) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let Some(sent) = fields(body).await else {
         return said(StatusCode::BAD_REQUEST, "Not done", "The form could not be read.");
@@ -150,7 +150,7 @@ pub(super) async fn password(connection: &Connection, head: &Parts, body: Incomi
 pub(super) async fn end_session(connection: &Connection, head: &Parts, body: Incoming) -> Answer {
     let (_, live) = match signed_in(connection, head) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let sent = fields(body).await.unwrap_or_default();
     let node = &connection.service.node;

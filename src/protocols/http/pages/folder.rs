@@ -25,7 +25,7 @@ use crate::vfs::{Entry, FileType, Permissions, VfsError};
 pub(super) async fn page(connection: &Connection, head: &Parts, rest: &str) -> Answer {
     let (_, live) = match signed_in(connection, head) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let (target, query) = match (Target::parse(rest), Query::parse(head.uri.query())) {
         (Ok(target), Ok(query)) => (target, query),

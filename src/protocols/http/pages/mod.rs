@@ -102,7 +102,7 @@ fn said(status: StatusCode, title: &str, text: &str) -> Answer {
 }
 
 /// Who asks for a page; an error is what is shown instead.
-fn signed_in(connection: &Connection, head: &Parts) -> Result<(WebSession, Arc<Live>), Answer> {
+fn signed_in(connection: &Connection, head: &Parts) -> Result<(WebSession, Arc<Live>), Box<Answer>> {
     let refused = match web_session::by_cookie(connection, &head.headers) {
         Ok(found) => return Ok(found),
         Err(refused) => refused,
@@ -112,7 +112,7 @@ fn signed_in(connection: &Connection, head: &Parts) -> Result<(WebSession, Arc<L
         .headers
         .get("sec-fetch-site")
         .is_some_and(|site| site == "cross-site" || site == "same-site");
-    Err(match refused {
+    Err(Box::new(match refused {
         // Browsers do not send the cookie along with a link on a page of somebody else; from a page of ours they do.
         NoSession::Nothing if from_elsewhere && head.method == Method::GET => Page {
             title: "One moment",
@@ -130,7 +130,7 @@ fn signed_in(connection: &Connection, head: &Parts) -> Result<(WebSession, Arc<L
             web_session::clear(connection, &mut answer);
             answer
         }
-    })
+    }))
 }
 
 /// The fields of a form; `None`: it is too long, or no form.
