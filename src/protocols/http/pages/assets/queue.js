@@ -188,8 +188,8 @@ export class Queue extends EventTarget {
   async #stands(job, there) {
     if (!there) return false;
     // After a break what came while we sent it is our own: all of it, where only the answer was lost; or the empty file
-    // by which the node that was lost holds the name.
-    const ours = job.broke && there.seconds <= (performance.now() - job.begun) / 1000 + 2;
+    // by which the node that was lost holds the name. Browsers send again by themselves too, and say nothing of it.
+    const ours = (job.broke || job.sent > 0) && there.seconds <= (performance.now() - job.begun) / 1000 + 2;
     if (ours && there.bytes === job.bytes) return true;
     if (ours && there.bytes === 0) {
       job.replaces = true;
