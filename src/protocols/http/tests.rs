@@ -5,4 +5,5 @@ mod files;
 mod pages;
 mod webdav;
 mod webdav_locks;
+mod uploads;
 mod world;
