@@ -44,4 +44,5 @@ mod ssh_settings;
 mod tidy;
 mod tls_ahead;
 mod tls_live;
+mod tus;
 mod uploads;
