@@ -45,5 +45,6 @@ mod ssh_settings;
 mod tidy;
 mod tls_ahead;
 mod tls_live;
+mod tus;
 mod uploads;
 mod webdav;

@@ -313,6 +313,7 @@ async fn on_shelf<T: Send + 'static>(
     id: u128,
     job: impl FnOnce(&Asker, &Shelf) -> Result<Option<T>, VfsError> + Send + 'static,
 ) -> Result<Option<T>, VfsError> {
+    let mut failed = None;
     for place in shelves(asker)? {
         let job_place = place.clone();
         let there = asker.run(&place, move |asker| {
@@ -320,7 +321,12 @@ async fn on_shelf<T: Send + 'static>(
             let folder = staging_folder(&root, asker.session.account(), false)?;
             Ok(folder.is_some_and(|folder| record::is_there(&folder, id)))
         });
-        if there.await? {
+        // A storage that fails does not hide what is on another.
+        let there = there.await.unwrap_or_else(|error| {
+            failed = Some(error);
+            false
+        });
+        if there {
             let shelf = Shelf {
                 place: place.clone(),
                 id,
@@ -328,7 +334,7 @@ async fn on_shelf<T: Send + 'static>(
             return asker.run(&place, move |asker| job(asker, &shelf)).await;
         }
     }
-    Err(VfsError::NotFound)
+    Err(failed.unwrap_or(VfsError::NotFound))
 }
 
 /// One place of the account on each of its storages.
