@@ -3,7 +3,7 @@
 mod bad_input;
 mod files;
 mod pages;
+mod uploads;
 mod webdav;
 mod webdav_locks;
-mod uploads;
 mod world;
