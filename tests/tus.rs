@@ -101,7 +101,7 @@ fn an_upload_goes_on_through_another_node_after_the_first_was_killed_in_the_midd
     ];
     let source = format!("@{}", file("whole"));
     arguments.extend(["--data-binary", &source]);
-    let mut running = process::spawn(ours.curl(0, &place, &arguments)).unwrap();
+    let mut running = process::spawn(ours.curl(2, &place, &arguments)).unwrap();
     let soon = Duration::from_secs(60);
     let staged = cluster.path("files").join(".argosy-staging");
     eventually("bytes come", soon, || {
@@ -122,7 +122,7 @@ fn an_upload_goes_on_through_another_node_after_the_first_was_killed_in_the_midd
         423,
         "another node goes on beside the first"
     );
-    cluster.nodes[0].kill();
+    cluster.nodes[2].kill();
     drop(running.wait());
     let came = eventually("the upload goes on", soon, || {
         ours.offset(1, &place).ok_or_else(|| "no offset".to_owned())
@@ -131,7 +131,7 @@ fn an_upload_goes_on_through_another_node_after_the_first_was_killed_in_the_midd
     std::fs::write(file("rest"), &whole[usize::try_from(came).unwrap()..]).unwrap();
     let (source, offset) = (format!("@{}", file("rest")), format!("Upload-Offset: {came}"));
     let arguments = ["-X", "PATCH", "-H", BYTES, "-H", &offset, "--data-binary", &source];
-    let (status, head) = ours.ask(2, &place, &arguments);
+    let (status, head) = ours.ask(0, &place, &arguments);
     assert_eq!(status, 204, "{head}");
     assert!(std::fs::read(account.home.join("big")).unwrap() == whole, "other bytes");
     assert_eq!(ours.ask(1, &place, &["--head"]).0, 404);

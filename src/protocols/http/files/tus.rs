@@ -29,7 +29,7 @@ use crate::protocols::http::connection::Connection;
 use crate::protocols::http::kept::Live;
 use crate::protocols::http::limits::{NOTE_BYTES_MAX, UPLOAD_KEPT};
 use crate::protocols::http::target::BadTarget;
-use crate::protocols::http::{sign_in, status};
+use crate::protocols::http::{status, web_session};
 use crate::session::Session;
 use crate::vfs::{Hash, NewUpload, RunningHash, StepUpload, UploadState, Vfs, VfsError};
 
@@ -106,7 +106,7 @@ pub(super) async fn answer(
         put(&mut answer, "tus-version", "1.0.0");
         answer
     } else {
-        match sign_in::session(connection, &head.headers).await {
+        match web_session::session(connection, head).await {
             Err(refused) => refused.answer(),
             Ok(live) => {
                 let asked = Asked { connection, live, head };

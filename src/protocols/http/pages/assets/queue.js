@@ -17,7 +17,7 @@ const ANSWER_MS = 180_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
 /** The connection, or the node, broke: the same again may go well. */
-const mayGoWell = (error) => error.status === 0 || error.status === 429 || error.status >= 500 && error.status !== 507;
+const mayGoWell = (error) => [0, 423, 429].includes(error.status) || error.status >= 500 && error.status !== 507;
 
 let steps;
 /** Whether the server takes uploads in steps. */
